@@ -1,0 +1,148 @@
+/* Ceph, as virt-pivot uses it: the adapter over librados and librbd.
+ *
+ * One connection per cluster and user (about 12 threads each). All calls are bounded in time by the
+ * connection's timeout. Errors are never about a secret's value.
+ *
+ * A handle must not be used in a forked child: librados hangs there. */
+#ifndef VP_CEPH_CEPH_H
+#define VP_CEPH_CEPH_H
+
+#include "base/error.h"
+#include "base/vector.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ceph_login {      /* borrowed */
+    const char *cluster; /* the policy's name for it, for messages */
+    const char *mons;    /* "host:port,host"; NULL when conf says it; a host without port: both
+                            default ports are tried, as librados does */
+    const char *conf;    /* NULL: none is read */
+    const char *user;    /* without "client."; NULL: no cephx */
+    const char *key;     /* base64 cephx key; NULL: from the keyring */
+    const char *keyring; /* file; NULL */
+    unsigned timeout;    /* seconds, for connecting and for every operation; 0 = 10 */
+};
+
+struct ceph_cluster;
+
+/* Connects. ERROR_UNREACHABLE names the monitors that were tried and the seconds; ERROR_DENIED says
+ * that key or user is wrong; a malformed key or an unreadable keyring is ERROR_DENIED too. */
+int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, struct error *error)
+    MUST_CHECK;
+void ceph_disconnect(struct ceph_cluster *cluster);
+DEFINE_CLEANUP(struct ceph_cluster, ceph_disconnect);
+
+/* The cluster's fsid, new string. */
+char *ceph_fsid(struct ceph_cluster *cluster) MUST_CHECK;
+
+struct ceph_health {
+    char *status;            /* HEALTH_OK, HEALTH_WARN, HEALTH_ERR */
+    struct text_list checks; /* codes: "OSD_NEARFULL", … */
+    char
+        *blocker; /* the first check (or HEALTH_ERR itself) that forbids starting a copy:
+                     HEALTH_ERR, OSD_FULL, OSD_NEARFULL, OSD_BACKFILLFULL, POOL_FULL, POOL_NEARFULL,
+                     PG_AVAILABILITY; with its summary text; NULL when nothing does */
+};
+int ceph_health(struct ceph_cluster *cluster, struct ceph_health *health, struct error *error)
+    MUST_CHECK;
+void ceph_health_clear(struct ceph_health *health);
+
+struct ceph_pool {
+    uint64_t free_bytes;  /* min(max_avail, quota_max_bytes ? quota - stored : ∞) */
+    uint64_t quota_bytes; /* 0: none */
+    uint64_t stored_bytes;
+    bool full; /* the pool's own full flag, or quota reached */
+    bool nearfull;
+    bool rbd_application; /* the application tag "rbd" is enabled */
+};
+/* ERROR_NOT_FOUND when there is no such pool, ERROR_DENIED when the user may not read it. */
+int ceph_pool(struct ceph_cluster *cluster, const char *pool, struct ceph_pool *info,
+              struct error *error) MUST_CHECK;
+/* Whether this namespace exists in the pool. */
+int ceph_namespace_exists(struct ceph_cluster *cluster, const char *pool, const char *name_space,
+                          bool *exists, struct error *error) MUST_CHECK;
+/* Whether the user may create, write and remove images there: tries with a small object whose name
+ * cannot collide, and removes it. ERROR_DENIED or ERROR_NO_SPACE. */
+int ceph_pool_writable(struct ceph_cluster *cluster, const char *pool, const char *name_space,
+                       struct error *error) MUST_CHECK;
+
+struct ceph_image_name { /* borrowed */
+    const char *pool;
+    const char *name_space; /* NULL: none */
+    const char *image;
+};
+
+struct ceph_image {
+    uint64_t size;        /* bytes */
+    uint64_t allocated;   /* bytes that a copy must read: from fast-diff, else size */
+    bool allocated_known; /* false: no valid fast-diff */
+    uint64_t object_size;
+    uint64_t features; /* RBD_FEATURE_* */
+    bool object_map_invalid, fast_diff_invalid;
+    unsigned snapshots; /* user snapshots */
+    unsigned children;  /* clones of any of its snapshots, trashed ones included */
+    bool in_group, mirrored, is_clone;
+    struct text_list watchers; /* "address client.ID", without our own */
+    char *owner_token;         /* metadata virt-pivot.token: who made this image; NULL: not we */
+};
+/* Reads an image through a read-only handle. ERROR_NOT_FOUND. */
+int ceph_image(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+               struct ceph_image *image, struct error *error) MUST_CHECK;
+void ceph_image_clear(struct ceph_image *image);
+
+struct ceph_image_spec { /* borrowed */
+    struct ceph_image_name name;
+    uint64_t size;         /* bytes, exact */
+    uint64_t object_size;  /* bytes, a power of two */
+    const char *data_pool; /* NULL: none */
+    const char *token;     /* unique to this disk of this move; letters, digits and dashes */
+    const char *domain_uuid, *domain_name, *target, *source; /* recorded in the image's metadata */
+};
+/* Makes an image that is provably ours at every instant: it is created as ".virt-pivot.TOKEN", gets
+ * its metadata, and is then renamed to its name (a rename onto an existing name fails,
+ * ERROR_EXISTS, and nothing of that other image is touched; ours is removed again). Features:
+ * layering, exclusive-lock, object-map, fast-diff, deep-flatten. A name with '/' or '@', empty, or
+ * with a leading '.' is ERROR_INPUT (librbd's C API would take it). Idempotent: a finished image
+ * with the same token and size is success; the half-made one of an earlier try is removed first.
+ * ERROR_NO_SPACE for a full pool (never blocks on it), ERROR_NOT_FOUND for a missing pool,
+ * data pool or namespace. */
+int ceph_image_create(struct ceph_cluster *cluster, const struct ceph_image_spec *spec,
+                      struct error *error) MUST_CHECK;
+/* Removes what ceph_image_create made with this token, under either name; success when there is
+ * nothing. An image of that name with another token, or none, is left alone (success too: it is not
+ * ours). While somebody watches it: waits up to `patience` seconds (a killed client's watch lasts
+ * about 30 s), then ERROR_BUSY that names the watchers. */
+int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                            const char *token, unsigned patience, struct error *error) MUST_CHECK;
+
+/* Who watches the image now, without ourselves. */
+int ceph_image_watchers(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                        struct text_list *watchers, struct error *error) MUST_CHECK;
+
+/* Makes holes visible: enables exclusive-lock, object-map and fast-diff where they lack and
+ * rebuilds the object map if it is flagged invalid, while a guest may be using the image.
+ * *enabled is the mask of features that were switched on (0: nothing had to be done). */
+int ceph_image_enable_fast_diff(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                                uint64_t *enabled, struct error *error) MUST_CHECK;
+/* Takes that back: disables these features, newest first. Success when they are off already. */
+int ceph_image_disable_features(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                                uint64_t features, struct error *error) MUST_CHECK;
+
+struct ceph_qos { /* per second; 0 = not set */
+    uint64_t iops, iops_burst, read_iops, write_iops;
+    uint64_t bps, bps_burst, read_bps, write_bps;
+};
+/* Sets (or, where 0, removes) conf_rbd_qos_* of the image: takes effect on an open image within a
+ * second. All zero removes all. */
+int ceph_image_set_qos(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                       const struct ceph_qos *qos, struct error *error) MUST_CHECK;
+
+/* A metadata value, new string; NULL with success when the key is not set. */
+int ceph_image_metadata(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                        const char *key, char **value, struct error *error) MUST_CHECK;
+
+/* "16.2.15", of the librbd/librados that is loaded; new string. */
+char *ceph_library_version(void) MUST_CHECK;
+
+#endif

@@ -1,0 +1,169 @@
+/* A libvirt domain's XML: read into structs, and disks rewritten to network RBD.
+ *
+ * A rewrite never re-serialises the document. The parser remembers the byte range of every element
+ * of a disk, and a rewrite splices text into the original: whatever is not rewritten stays byte for
+ * byte as libvirt printed it, foreign namespaces, comments and white space included. */
+#ifndef VP_DOMAIN_DOMAIN_H
+#define VP_DOMAIN_DOMAIN_H
+
+#include "base/error.h"
+#include "base/vector.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define DOMAIN_XML_MAX_BYTES (16u << 20)             /* larger input is refused unread */
+#define DOMAIN_METADATA_NAMESPACE "urn:virt-pivot:1" /* <pivot:tier>…</pivot:tier> in <metadata> \
+                                                      */
+
+enum source_type {
+    SOURCE_NONE, /* no <source>: an empty drive */
+    SOURCE_FILE,
+    SOURCE_BLOCK,
+    SOURCE_NETWORK,
+    SOURCE_VOLUME,
+    SOURCE_VHOST_USER,
+    SOURCE_OTHER, /* dir, nvme, vdpa: the type's own word is in struct disk's type_name */
+};
+
+enum disk_device {
+    DEVICE_DISK,
+    DEVICE_CDROM,
+    DEVICE_FLOPPY,
+    DEVICE_LUN,
+};
+
+struct network_host {
+    char *name;   /* host name or address; IPv6 without brackets; NULL for a Unix socket */
+    char *port;   /* NULL: the protocol's default */
+    char *socket; /* path, for transport='unix' */
+};
+DEFINE_VECTOR(network_hosts, struct network_host);
+
+/* Where a disk's bytes are: the identity of a disk, so to say. */
+struct disk_source {
+    enum source_type type;
+    char *path;        /* file= or dev= */
+    char *protocol;    /* network: "rbd", "nbd", "iscsi", … */
+    char *name;        /* network: for rbd "pool/image" or "pool/namespace/image" */
+    char *snapshot;    /* network: <snapshot name=…/> */
+    char *config_file; /* rbd: <config file=…/> */
+    struct network_hosts hosts;
+    char *auth_user;   /* <auth username=…>, inside <source> or directly under <disk> */
+    char *secret_uuid; /* exactly one of the two, or none */
+    char *secret_usage;
+    char *volume_pool; /* volume */
+    char *volume;
+};
+
+struct disk {
+    char *target; /* "vda": unique in a domain */
+    char *bus;
+    char *type_name;   /* the type= attribute as written */
+    char *device_name; /* the device= attribute as written ("disk" when absent) */
+    enum disk_device device;
+    struct disk_source source;
+    char *format; /* <driver type=>: "raw", "qcow2", …; NULL when absent */
+    char *cache, *io, *discard, *detect_zeroes;
+    char *serial, *alias;
+    unsigned backing_depth; /* number of <backingStore> elements with a source below this disk; 0
+                               when none is recorded (an inactive definition seldom has them) */
+    bool readonly, shareable, transient, encrypted, removable;
+    bool has_slices;
+    bool has_iotune;                  /* a non-empty <iotune> */
+    bool has_mirror;                  /* a block job is under way (live XML only) */
+    bool mirror_ready;                /* <mirror ready='yes'>; 'abort' and 'pivot' leave it false */
+    char *mirror_ready_text;          /* the attribute as written, or NULL */
+    struct disk_source mirror_source; /* SOURCE_NONE unless has_mirror */
+};
+DEFINE_VECTOR(disks, struct disk);
+
+/* Read-only once parsed. */
+struct domain {
+    char *xml; /* the text as given */
+    size_t xml_length;
+    char *name, *uuid; /* uuid in lower case with dashes; NULL when absent */
+    char *type;        /* "kvm", "qemu" */
+    char *
+        tier_label; /* text of <tier xmlns='urn:virt-pivot:1'> anywhere below <metadata>, trimmed */
+    char *nvram;    /* <os><nvram> path, or NULL */
+    bool has_tpm_emulator;
+    bool tpm_persistent;           /* persistent_state='yes' on every emulated TPM */
+    struct disks disks;            /* in document order */
+    struct element_ranges *ranges; /* private to helper/domain */
+};
+
+/* Parses libvirt's XML. Hostile input is expected: no DTD, no entities but the predefined, no
+ * network, bounded size and depth, UTF-8 only; a document whose root is not <domain>, a disk
+ * without <target dev=>, or two disks with one target are ERROR_INPUT with line:column.
+ */
+int domain_parse(const char *xml, size_t length, struct domain **domain, struct error *error)
+    MUST_CHECK;
+void domain_free(struct domain *domain);
+DEFINE_CLEANUP(struct domain, domain_free);
+
+/* The disk with this target, or NULL. */
+const struct disk *domain_disk(const struct domain *domain, const char *target);
+
+void disk_source_clear(struct disk_source *source);
+void disk_source_copy(struct disk_source *copy, const struct disk_source *source);
+/* Whether both name the same bytes: type and path; or protocol, name and snapshot, and for network
+ * sources at least one host in common (or none on either side), default ports filled in. Auth does
+ * not count. */
+bool disk_source_same(const struct disk_source *a, const struct disk_source *b);
+/* One line for people, new string: a path, "rbd:pool/image", "nbd://host:port/name",
+ * "volume pool/name". */
+char *disk_source_describe(const struct disk_source *source) MUST_CHECK;
+/* Splits an rbd name at its first and, if there are two, second slash. Each is a new string;
+ * *name_space is NULL when there is none. Returns false when there is no slash. */
+bool rbd_name_split(const char *name, char **pool, char **name_space, char **image);
+
+/* What a rewritten disk gets. Strings are borrowed. */
+struct rbd_destination {
+    const struct network_host *hosts; /* may be 0 hosts when config_file is set */
+    size_t host_count;
+    const char *config_file; /* NULL: none */
+    const char *user;        /* NULL: no <auth> */
+    const char *secret_uuid; /* exactly one of these two with a user */
+    const char *secret_usage;
+    const char *pool, *name_space /* NULL: none */, *image;
+};
+
+struct iotune { /* 0 = not set; units as libvirt's <iotune>: per second, bytes and requests */
+    unsigned long long total_bytes_sec, read_bytes_sec, write_bytes_sec;
+    unsigned long long total_iops_sec, read_iops_sec, write_iops_sec;
+    unsigned long long total_bytes_sec_max, total_iops_sec_max;
+};
+
+struct disk_rewrite {
+    const char *target; /* which disk */
+    struct rbd_destination destination;
+    const char *cache, *discard, *io, *detect_zeroes; /* NULL: keep what the disk has */
+    const struct iotune *iotune; /* NULL, or added when the disk has none of its own */
+};
+
+/* The domain's XML with these disks on network RBD, a new string.
+ *
+ * Of each rewritten disk: type='network'; <driver> type='raw' with the given settings, other
+ * attributes and children kept, but io='native' and io='io_uring' (file protocols only),
+ * discard_no_unref and <metadata_cache> (qcow2 only) dropped; <source> replaced; <auth>,
+ * <backingStore> and <mirror> of the old source removed with the white space before them.
+ * Everything else is byte-identical. The new elements are indented as the old ones were, and
+ * attributes are quoted and ordered as libvirt prints them, so that libvirt's own output after
+ * virDomainDefineXML differs in nothing more.
+ * ERROR_NOT_FOUND when a target is not there. */
+int domain_rewrite(const struct domain *domain, const struct disk_rewrite *rewrites, size_t count,
+                   char **xml, struct error *error) MUST_CHECK;
+
+/* A stand-alone <disk> document for virDomainBlockCopy, a new string. */
+char *rbd_destination_disk_xml(const struct rbd_destination *destination, const char *target,
+                               const char *bus) MUST_CHECK;
+
+/* The destination as a source, for comparing with what libvirt shows. Owned by the caller. */
+void rbd_destination_source(const struct rbd_destination *destination, struct disk_source *source);
+
+/* A unified diff (three lines of context, no file header when old equals new: ""), new string. */
+char *text_diff(const char *old_name, const char *old_text, const char *new_name,
+                const char *new_text) MUST_CHECK;
+
+#endif

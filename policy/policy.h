@@ -120,8 +120,9 @@ struct policy {
 };
 
 /* Reads a policy. PATH is a file (that file alone), or a directory (its policy.yaml, if there, then
- * its policy.d/*.yaml sorted by name). Errors (ERROR_POLICY; ERROR_NOT_FOUND when there is no
- * policy at all): "FILE:LINE:COLUMN: what", with the likely spelling as the hint. */
+ * those files of its policy.d/ that end in .yaml, sorted by name). Errors (ERROR_POLICY;
+ * ERROR_NOT_FOUND when there is no policy at all): "FILE:LINE:COLUMN: what", with the likely
+ * spelling as the hint. */
 int policy_load(const char *path, const struct policy **policy, struct error *error) MUST_CHECK;
 
 /* The same from memory, for one file's text. */

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOMAIN_XML_MAX_BYTES (16u << 20)             /* larger input is refused unread */
-#define DOMAIN_METADATA_NAMESPACE "urn:virt-pivot:1" /* <pivot:tier>…</pivot:tier> in <metadata> \
-                                                      */
+#define DOMAIN_XML_MAX_BYTES (16u << 20) /* larger input is refused unread */
+/* The namespace of <pivot:tier>…</pivot:tier> in <metadata>. */
+#define DOMAIN_METADATA_NAMESPACE "urn:virt-pivot:1"
 
 enum source_type {
     SOURCE_NONE, /* no <source>: an empty drive */
@@ -84,9 +84,8 @@ struct domain {
     size_t xml_length;
     char *name, *uuid; /* uuid in lower case with dashes; NULL when absent */
     char *type;        /* "kvm", "qemu" */
-    char *
-        tier_label; /* text of <tier xmlns='urn:virt-pivot:1'> anywhere below <metadata>, trimmed */
-    char *nvram;    /* <os><nvram> path, or NULL */
+    char *tier_label;  /* <tier xmlns='urn:virt-pivot:1'> anywhere below <metadata>, trimmed */
+    char *nvram;       /* <os><nvram> path, or NULL */
     bool has_tpm_emulator;
     bool tpm_persistent;           /* persistent_state='yes' on every emulated TPM */
     struct disks disks;            /* in document order */

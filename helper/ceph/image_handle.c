@@ -1,0 +1,156 @@
+#include "ceph/private.h"
+
+#include <time.h>
+
+/* libceph numbers its watches from here on; librados takes an address in its own memory. */
+#define KERNEL_COOKIES_FROM 0xffff000000000000ull
+
+int ceph_pool_open(struct ceph_cluster *cluster, const char *pool, const char *name_space,
+                   rados_ioctx_t *handle, struct error *error)
+{
+    int result = rados_ioctx_create(cluster->rados, pool, handle);
+    if (result == -ENOENT) {
+        error_set(error, ERROR_NOT_FOUND, "cluster '%s' has no pool '%s'", cluster->name, pool);
+        return error_hint(error, "'ceph osd pool ls' lists its pools");
+    }
+    if (result < 0)
+        return ceph_failure(error, cluster, pool, result, "pool '%s' cannot be opened", pool);
+    if (!text_empty(name_space))
+        rados_ioctx_set_namespace(*handle, name_space);
+#ifdef HAVE_RADOS_SET_POOL_FULL_TRY
+    rados_set_pool_full_try(*handle);
+#else
+    rados_set_osdmap_full_try(*handle);
+#endif
+    return 0;
+}
+
+char *ceph_image_text(const struct ceph_image_name *name)
+{
+    if (text_empty(name->name_space))
+        return text_format("%s/%s", name->pool, name->image);
+    return text_format("%s/%s/%s", name->pool, name->name_space, name->image);
+}
+
+void ceph_open_close(struct ceph_open *open)
+{
+    cleanup_image(&open->image);
+    cleanup_pool(&open->pool);
+    *open = (struct ceph_open){0};
+}
+
+int ceph_image_open(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                    bool read_only, struct ceph_open *open, struct error *error)
+{
+    if (ceph_pool_open(cluster, name->pool, name->name_space, &open->pool, error) < 0)
+        return -1;
+    int result = read_only ? rbd_open_read_only(open->pool, name->image, &open->image, NULL)
+                           : rbd_open(open->pool, name->image, &open->image, NULL);
+    if (result == 0)
+        return 0;
+
+    open->image = NULL;
+    AUTO_FREE char *text = ceph_image_text(name);
+    if (result == -ENOENT) {
+        error_set(error, ERROR_NOT_FOUND, "cluster '%s' has no image %s", cluster->name, text);
+        return error_hint(error, "'rbd ls %s%s%s' lists what is there", name->pool,
+                          text_empty(name->name_space) ? "" : "/",
+                          text_empty(name->name_space) ? "" : name->name_space);
+    }
+    return ceph_failure(error, cluster, name->pool, result, "image %s cannot be opened", text);
+}
+
+int ceph_metadata_read(rbd_image_t image, const char *key, char **value)
+{
+    *value = NULL;
+    size_t room = 256;
+    for (;;) {
+        AUTO_FREE char *text = memory_new(room + 1, 1);
+        size_t length = room;
+        int result = rbd_metadata_get(image, key, text, &length);
+        if (result == -ENOENT)
+            return 0;
+        if (result == -ERANGE && length > room) {
+            room = length;
+            continue;
+        }
+        if (result < 0)
+            return result;
+        *value = STEAL(text);
+        return 0;
+    }
+}
+
+static int list_watchers(rbd_image_t image, rbd_image_watcher_t **watchers, size_t *count)
+{
+    size_t room = 8;
+    for (;;) {
+        AUTO_FREE rbd_image_watcher_t *list = memory_new(room, sizeof(*list));
+        *count = room;
+        int result = rbd_watchers_list(image, list, count);
+        if (result == -ERANGE && *count > room) {
+            room = *count;
+            continue;
+        }
+        if (result < 0)
+            return result;
+        *watchers = STEAL(list);
+        return 0;
+    }
+}
+
+int ceph_watchers_read(struct ceph_cluster *cluster, rbd_image_t image, struct text_list *watchers,
+                       bool *kernel)
+{
+    AUTO_FREE rbd_image_watcher_t *list = NULL;
+    size_t count = 0;
+    int result = list_watchers(image, &list, &count);
+    if (result < 0)
+        return result;
+
+    if (kernel)
+        *kernel = false;
+    uint64_t own = rados_get_instance_id(cluster->rados);
+    for (size_t i = 0; i < count; i++) {
+        if ((uint64_t)list[i].id == own)
+            continue;
+        AUTO_FREE char *address = ceph_printable(list[i].addr);
+        *text_list_add(watchers) = text_format("%s client.%lld", address, (long long)list[i].id);
+        if (kernel && list[i].cookie >= KERNEL_COOKIES_FROM)
+            *kernel = true;
+    }
+    rbd_watchers_list_cleanup(list, count);
+    return 0;
+}
+
+char *ceph_list_text(const struct text_list *list)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    for (size_t i = 0; i < list->count; i++)
+        buffer_format(&text, "%s%s",
+                      i == 0                 ? ""
+                      : i + 1 == list->count ? " and "
+                                             : ", ",
+                      list->items[i]);
+    return buffer_take(&text);
+}
+
+double ceph_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void ceph_pause(unsigned milliseconds)
+{
+    struct timespec left = {.tv_sec = milliseconds / 1000,
+                            .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        continue;
+}
+
+int ceph_no_progress(uint64_t offset UNUSED, uint64_t total UNUSED, void *nobody UNUSED)
+{
+    return 0;
+}

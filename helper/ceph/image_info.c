@@ -1,0 +1,227 @@
+#include "ceph/private.h"
+
+/* What is being read, for the error message. */
+struct reading {
+    struct ceph_cluster *cluster;
+    const struct ceph_image_name *name;
+    rbd_image_t image;
+};
+
+static int reading_failed(const struct reading *reading, int result, const char *what,
+                          struct error *error)
+{
+    AUTO_FREE char *text = ceph_image_text(reading->name);
+    return ceph_failure(error, reading->cluster, reading->name->pool, result,
+                        "%s of image %s cannot be read", what, text);
+}
+
+static int read_basics(const struct reading *reading, struct ceph_image *image, struct error *error)
+{
+    rbd_image_info_t info;
+    uint64_t flags = 0;
+    int result = rbd_stat(reading->image, &info, sizeof(info));
+    if (result == 0)
+        result = rbd_get_features(reading->image, &image->features);
+    if (result == 0)
+        result = rbd_get_flags(reading->image, &flags);
+    if (result < 0)
+        return reading_failed(reading, result, "size and features", error);
+
+    image->size = info.size;
+    image->object_size = info.obj_size;
+    image->object_map_invalid = (flags & RBD_FLAG_OBJECT_MAP_INVALID) != 0;
+    image->fast_diff_invalid = (flags & RBD_FLAG_FAST_DIFF_INVALID) != 0;
+    return 0;
+}
+
+static int list_snapshots(rbd_image_t image, rbd_snap_info_t **snapshots, int *count)
+{
+    int room = 16;
+    for (;;) {
+        AUTO_FREE rbd_snap_info_t *list = memory_new((size_t)room, sizeof(*list));
+        int result = rbd_snap_list(image, list, &room);
+        if (result == -ERANGE)
+            continue; /* room is what it takes now */
+        if (result < 0)
+            return result;
+        *snapshots = STEAL(list);
+        *count = result;
+        return 0;
+    }
+}
+
+/* Snapshots that somebody made, of the image or of its group. Not the ones that mirroring makes and
+ * takes away by itself, nor the removed ones that are kept for a clone: `mirrored` and `children`
+ * tell of those. *any counts all of them. */
+static int count_snapshots(const struct reading *reading, struct ceph_image *image, int *any,
+                           struct error *error)
+{
+    AUTO_FREE rbd_snap_info_t *snapshots = NULL;
+    int result = list_snapshots(reading->image, &snapshots, any);
+    if (result < 0)
+        return reading_failed(reading, result, "snapshots", error);
+    for (int i = 0; i < *any && result == 0; i++) {
+        rbd_snap_namespace_type_t type = RBD_SNAP_NAMESPACE_TYPE_USER;
+        result = rbd_snap_get_namespace_type(reading->image, snapshots[i].id, &type);
+        image->snapshots +=
+            type == RBD_SNAP_NAMESPACE_TYPE_USER || type == RBD_SNAP_NAMESPACE_TYPE_GROUP;
+    }
+    rbd_snap_list_end(snapshots);
+    if (result < 0)
+        return reading_failed(reading, result, "a snapshot's kind", error);
+    return 0;
+}
+
+static int count_children(const struct reading *reading, struct ceph_image *image,
+                          struct error *error)
+{
+    size_t room = 16;
+    for (;;) {
+        AUTO_FREE rbd_linked_image_spec_t *children = memory_new(room, sizeof(*children));
+        size_t count = room;
+        int result = rbd_list_children3(reading->image, children, &count);
+        if (result == -ERANGE && count > room) {
+            room = count;
+            continue;
+        }
+        if (result < 0)
+            return reading_failed(reading, result, "clones", error);
+        image->children = (unsigned)count;
+        rbd_linked_image_spec_list_cleanup(children, count);
+        return 0;
+    }
+}
+
+static int read_group(const struct reading *reading, struct ceph_image *image, struct error *error)
+{
+    rbd_group_info_t group = {0};
+    int result = rbd_get_group(reading->image, &group, sizeof(group));
+    if (result == -ENOENT)
+        return 0;
+    if (result < 0)
+        return reading_failed(reading, result, "group", error);
+    image->in_group = group.pool >= 0;
+    rbd_group_info_cleanup(&group, sizeof(group));
+    return 0;
+}
+
+static int read_mirroring(const struct reading *reading, struct ceph_image *image,
+                          struct error *error)
+{
+    rbd_mirror_image_info_t info = {0};
+    int result = rbd_mirror_image_get_info(reading->image, &info, sizeof(info));
+    if (result == -ENOENT)
+        return 0;
+    if (result < 0)
+        return reading_failed(reading, result, "mirroring", error);
+    image->mirrored = info.state != RBD_MIRROR_IMAGE_DISABLED;
+#ifdef HAVE_RBD_MIRROR_IMAGE_GET_INFO_CLEANUP
+    rbd_mirror_image_get_info_cleanup(&info);
+#else
+    free(info.global_id);
+#endif
+    return 0;
+}
+
+static int read_parent(const struct reading *reading, struct ceph_image *image, struct error *error)
+{
+    rbd_linked_image_spec_t parent = {0};
+    rbd_snap_spec_t snapshot = {0};
+    int result = rbd_get_parent(reading->image, &parent, &snapshot);
+    if (result == -ENOENT)
+        return 0;
+    if (result < 0)
+        return reading_failed(reading, result, "parent", error);
+    image->is_clone = true;
+    rbd_linked_image_spec_cleanup(&parent);
+    rbd_snap_spec_cleanup(&snapshot);
+    return 0;
+}
+
+static int add_extent(uint64_t offset UNUSED, size_t length, int exists, void *sum)
+{
+    if (exists)
+        *(uint64_t *)sum += length;
+    return 0;
+}
+
+/* Whole objects, as a mirror reads them. Without a valid fast-diff every object would have to be
+ * asked for, and QEMU does not know of holes either. */
+static int read_allocated(const struct reading *reading, struct ceph_image *image,
+                          struct error *error)
+{
+    image->allocated = image->size;
+    if (!(image->features & RBD_FEATURE_FAST_DIFF) || image->fast_diff_invalid ||
+        image->object_map_invalid)
+        return 0;
+    uint64_t sum = 0;
+    int result = rbd_diff_iterate2(reading->image, NULL, 0, image->size, 1, 1, add_extent, &sum);
+    if (result < 0)
+        return reading_failed(reading, result, "allocation", error);
+    image->allocated = sum < image->size ? sum : image->size;
+    image->allocated_known = true;
+    return 0;
+}
+
+static int read_all(const struct reading *reading, struct ceph_image *image, struct error *error)
+{
+    int snapshots = 0;
+    if (read_basics(reading, image, error) < 0 ||
+        count_snapshots(reading, image, &snapshots, error) < 0)
+        return -1;
+    /* A clone hangs from a snapshot, if only a removed one. */
+    if (snapshots > 0 && count_children(reading, image, error) < 0)
+        return -1;
+    if (read_group(reading, image, error) < 0 || read_mirroring(reading, image, error) < 0 ||
+        read_parent(reading, image, error) < 0 || read_allocated(reading, image, error) < 0)
+        return -1;
+
+    int result = ceph_watchers_read(reading->cluster, reading->image, &image->watchers, NULL);
+    if (result < 0)
+        return reading_failed(reading, result, "watchers", error);
+    result = ceph_metadata_read(reading->image, "virt-pivot.token", &image->owner_token);
+    if (result < 0)
+        return reading_failed(reading, result, "metadata", error);
+    return 0;
+}
+
+int ceph_image(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+               struct ceph_image *image, struct error *error)
+{
+    *image = (struct ceph_image){0};
+    AUTO_OPEN struct ceph_open open = {0};
+    if (ceph_image_open(cluster, name, true, &open, error) < 0)
+        return -1;
+    const struct reading reading = {cluster, name, open.image};
+    return read_all(&reading, image, error);
+}
+
+void ceph_image_clear(struct ceph_image *image)
+{
+    text_list_clear(&image->watchers);
+    free(image->owner_token);
+    *image = (struct ceph_image){0};
+}
+
+int ceph_image_watchers(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                        struct text_list *watchers, struct error *error)
+{
+    AUTO_OPEN struct ceph_open open = {0};
+    if (ceph_image_open(cluster, name, true, &open, error) < 0)
+        return -1;
+    const struct reading reading = {cluster, name, open.image};
+    int result = ceph_watchers_read(cluster, open.image, watchers, NULL);
+    return result < 0 ? reading_failed(&reading, result, "watchers", error) : 0;
+}
+
+int ceph_image_metadata(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                        const char *key, char **value, struct error *error)
+{
+    *value = NULL;
+    AUTO_OPEN struct ceph_open open = {0};
+    if (ceph_image_open(cluster, name, true, &open, error) < 0)
+        return -1;
+    const struct reading reading = {cluster, name, open.image};
+    int result = ceph_metadata_read(open.image, key, value);
+    return result < 0 ? reading_failed(&reading, result, "metadata", error) : 0;
+}

@@ -1,0 +1,25 @@
+/* The names under which an image is known, below librbd.
+ *
+ * An image has an id. An object "rbd_id.NAME" leads from a name to the id, the object
+ * "rbd_directory" leads both ways, and rbd_rename changes them one after the other: write the new
+ * id object, change the directory, remove the old id object. Who dies in between leaves an id
+ * object that dangles: two names open the same image, rbd_rename and rbd_create then say "exists"
+ * for ever, and rbd_remove of the wrong one of the two destroys the image. So ours are put in order
+ * first. */
+#ifndef VP_CEPH_IMAGE_NAMES_H
+#define VP_CEPH_IMAGE_NAMES_H
+
+#include <rados/librados.h>
+
+/* Ends an interrupted rename between these two, in either direction, and removes what an
+ * interrupted rbd_create left of `draft`: afterwards each has an id object only if the directory
+ * says so. The directory decides which name the image has. `draft` must be a name that only we use;
+ * `final` is touched only where it leads to the same image as `draft`.
+ * Returns 0 or a negative errno. */
+int ceph_names_settle(rados_ioctx_t pool, const char *draft, const char *final);
+
+/* Makes sure of the object that a removal's record goes into. A full pool takes no new objects, so
+ * that the very first removal in it would fail. Returns 0 or a negative errno. */
+int ceph_names_prepare_trash(rados_ioctx_t pool);
+
+#endif

@@ -1,0 +1,229 @@
+#include "base/units.h"
+#include "cli/interrupt.h"
+#include "cli/prepare.h"
+#include "cli/progress.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* ---- what the user sees while it runs ---- */
+
+struct stage {
+    const struct cli *cli;
+    struct progress progress;
+    struct interrupt interrupt;
+    int64_t id;
+    int started_pipe; /* --detach: tells the parent that the copy runs; -1 */
+};
+
+static void detach_now(struct stage *stage)
+{
+    if (stage->started_pipe < 0)
+        return;
+    AUTO_FREE char *text = text_format("%" PRId64 "\n", stage->id);
+    if (write(stage->started_pipe, text, strlen(text)) < 0)
+        cli_say(stage->cli, "warning: cannot tell the terminal that the move has started");
+    close(stage->started_pipe);
+    stage->started_pipe = -1;
+    AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        dup2(null, fd);
+}
+
+static void on_phase(void *opaque, int64_t id, enum move_phase phase, const char *detail)
+{
+    struct stage *stage = opaque;
+    stage->id = id;
+    progress_break(&stage->progress);
+    cli_say(stage->cli, "move %" PRId64 ": %s%s%s", id, move_phase_word(phase),
+            text_empty(detail) ? "" : ": ", text_empty(detail) ? "" : detail);
+    if (phase == PHASE_COPYING)
+        detach_now(stage);
+}
+
+static void on_warning(void *opaque, const char *text)
+{
+    struct stage *stage = opaque;
+    progress_break(&stage->progress);
+    cli_say(stage->cli, "warning: %s", text);
+}
+
+static void on_progress(void *opaque, const struct disk_progress *disks, size_t count, bool paused)
+{
+    struct stage *stage = opaque;
+    if (!stage->interrupt.asking)
+        progress_show(&stage->progress, disks, count, paused);
+}
+
+static bool on_interrupted(void *opaque)
+{
+    struct stage *stage = opaque;
+    bool asked = false;
+    bool end = interrupt_pending(&stage->interrupt, &asked);
+    if (asked || end)
+        progress_break(&stage->progress);
+    return end;
+}
+
+/* ---- before ---- */
+
+static int check_limit(struct session *session, const char *uuid, struct error *error)
+{
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    if (journal_list(session->journal, MOVES_UNFINISHED, NULL, &records, error) < 0)
+        return -1;
+    unsigned running = 0;
+    int pid = 0;
+    for (size_t i = 0; i < records.count; i++)
+        running += !text_equal(records.items[i].uuid, uuid) &&
+                   journal_is_locked(session->journal, records.items[i].uuid, &pid);
+    if (running < session->policy->per_host)
+        return 0;
+    error_set(error, ERROR_BUSY, "%u move%s under way on this host, as many as the policy allows",
+              running, running == 1 ? " is" : "s are");
+    return error_hint(error, "'virt-pivot status' shows them; the limit is 'limits: {per_host: "
+                             "...}'");
+}
+
+/* ---- after ---- */
+
+static void report(const struct cli *cli, const struct session *session, const struct plan *plan,
+                   int64_t id, int64_t seconds)
+{
+    if (cli->format == FORMAT_JSON) {
+        struct json_object *json = plan_json(plan);
+        json_object_object_add(json, "move", json_object_new_int64(id));
+        json_object_object_add(json, "outcome", json_object_new_string("moved"));
+        json_object_object_add(json, "seconds", json_object_new_int64(seconds));
+        cli_print_json(json);
+        return;
+    }
+    AUTO_FREE char *duration = format_duration((uint64_t)seconds);
+    for (size_t i = 0; i < plan->disks.count; i++) {
+        const struct plan_disk *disk = &plan->disks.items[i];
+        if (disk->action != PLAN_MOVE)
+            continue;
+        AUTO_FREE char *where = plan_destination_describe(&disk->destination);
+        printf("%s %s: moved to %s in %s; the source %s is kept\n", plan->domain, disk->target,
+               where, duration, disk->source);
+    }
+    if (session->policy->verify == VERIFY_FULL)
+        cli_say(cli, "note: live XML, definition and watcher agree; contents are not compared by "
+                     "this version");
+}
+
+/* ---- the verb ---- */
+
+static int execute(const struct cli *cli, struct session *session, struct stage *stage,
+                   const struct plan_facts *facts, const struct plan *plan, struct error *error)
+{
+    const struct mover mover = {
+        .journal = session->journal,
+        .virt = session->virt,
+        .clusters = session->clusters,
+        .uri = cli->uri,
+        .audience = {stage, on_phase, on_warning, on_progress, on_interrupted},
+    };
+    int64_t id = 0;
+    time_t begin = time(NULL);
+    if (move_execute(&mover, plan, facts->live->xml, &id, error) < 0)
+        return -1;
+    report(cli, session, plan, id, time(NULL) - begin);
+    return 0;
+}
+
+static int move_domain(const struct cli *cli, const struct cli_call *call, int started_pipe,
+                       struct error *error)
+{
+    struct stage stage = {.cli = cli, .started_pipe = started_pipe};
+    interrupt_arm(&stage.interrupt);
+    progress_init(&stage.progress, cli, stderr);
+    bool dry_run = cli_has(call, OPTION_DRY_RUN);
+
+    AUTO_FREE const char **targets = NULL;
+    struct plan_request request = {0};
+    AUTO_SESSION struct session session = {0};
+    if (prepare_request(call, &request, &targets, error) < 0 ||
+        session_open(cli, SESSION_POLICY | SESSION_VIRT | SESSION_JOURNAL, &session, error) < 0)
+        return -1;
+    char uuid[VIRT_UUID_TEXT];
+    CLEANUP(journal_unlock) int lock = -1;
+    size_t recovered = 0;
+    if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
+        journal_lock(session.journal, uuid, &lock, error) < 0 ||
+        (!dry_run && recover_moves(cli, &session, uuid, &recovered, error) < 0))
+        return -1;
+
+    CLEANUP(plan_facts_clear) struct plan_facts facts = {0};
+    CLEANUP(plan_freep) struct plan *plan = NULL;
+    if (prepare_plan(&session, &request, uuid, true, &facts, &plan, error) < 0)
+        return -1;
+    if (cli->format == FORMAT_PLAIN && !cli->quiet)
+        print_plan(cli, plan);
+    else if (dry_run)
+        cli_print_json(plan_json(plan));
+    if (plan_check(plan, error) < 0)
+        return -1;
+    if (dry_run)
+        return 0;
+    if (check_limit(&session, uuid, error) < 0)
+        return -1;
+    int result = execute(cli, &session, &stage, &facts, plan, error);
+    progress_clear(&stage.progress);
+    return result;
+}
+
+/* The child moves; the parent goes when the copy runs, or with the child's own exit status. Nothing
+ * is open yet: threads and connections do not survive a fork. */
+static int move_detached(const struct cli *cli, const struct cli_call *call, struct error *error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_set(error, ERROR_FAILED, "cannot make a pipe");
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0)
+        return error_set(error, ERROR_FAILED, "cannot start a process");
+    if (child == 0) {
+        close(ends[0]);
+        setsid();
+        if (move_domain(cli, call, ends[1], error) < 0)
+            cli_print_error(cli, error);
+        fflush(NULL);
+        _exit(error_exit_status(error));
+    }
+    close(ends[1]);
+    char text[32] = "";
+    ssize_t length = read(ends[0], text, sizeof(text) - 1);
+    close(ends[0]);
+    if (length > 0) {
+        cli_say(cli, "the copy runs in the background (process %d); 'virt-pivot status' shows it",
+                (int)child);
+        return 0;
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    fflush(NULL);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1); /* it has said why */
+}
+
+static int run(const struct cli *cli, const struct cli_call *call, struct error *error)
+{
+    return cli_has(call, OPTION_DETACH) ? move_detached(cli, call, error)
+                                        : move_domain(cli, call, -1, error);
+}
+
+static const struct cli_option options[] = {
+    {"disk", OPTION_DISK, "TARGET", "only this disk (may be repeated)"},
+    {"tier", OPTION_TIER, "NAME", "to this tier, whatever the rules say"},
+    {"bandwidth", OPTION_BANDWIDTH, "RATE", "limit of each disk's copy, like 200MiB"},
+    {"detach", OPTION_DETACH, NULL, "return as soon as the copy runs"},
+    {"dry-run", OPTION_DRY_RUN, NULL, "stop after the plan"},
+    {NULL, 0, NULL, NULL},
+};
+const struct cli_verb move_verb = {
+    "move", "DOMAIN", "Moves a running domain's disks to where the policy wants them", options, 1,
+    1,      run};

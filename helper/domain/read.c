@@ -1,0 +1,411 @@
+#include "domain/document.h"
+
+#include "domain/scan.h"
+
+#include <ctype.h>
+
+#define MAX_DISKS 4096 /* each is compared with all others */
+
+/* ---- Strings out of the tree ---- */
+
+static char *take_text(xmlChar *text)
+{
+    char *copy = text_dup((const char *)text);
+    xmlFree(text);
+    return copy;
+}
+
+/* NULL when the node, or its attribute, is not there. */
+static char *attribute(xmlNode *node, const char *name)
+{
+    return node ? take_text(xmlGetNoNsProp(node, (const xmlChar *)name)) : NULL;
+}
+
+/* NULL also when it is empty. */
+static char *attribute_filled(xmlNode *node, const char *name)
+{
+    AUTO_FREE char *value = attribute(node, name);
+    return text_empty(value) ? NULL : STEAL(value);
+}
+
+static bool attribute_is(xmlNode *node, const char *name, const char *expected)
+{
+    AUTO_FREE char *value = attribute(node, name);
+    return text_equal(value, expected);
+}
+
+static char *content(xmlNode *node)
+{
+    AUTO_FREE char *text = node ? take_text(xmlNodeGetContent(node)) : NULL;
+    return text_empty(text) ? NULL : STEAL(text);
+}
+
+static char *content_trimmed(xmlNode *node)
+{
+    AUTO_FREE char *text = content(node);
+    if (!text)
+        return NULL;
+    const char *start = text + strspn(text, " \t\r\n");
+    size_t length = scan_space_before(start, strlen(start));
+    return length > 0 ? text_slice(start, length) : NULL;
+}
+
+static int refuse(const struct domain *domain, const xmlNode *node, struct error *error,
+                  const char *format, ...) PRINTF(4, 5);
+static int refuse(const struct domain *domain, const xmlNode *node, struct error *error,
+                  const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    AUTO_FREE char *reason = text_vformat(format, args);
+    va_end(args);
+    size_t line = 0, column = 0;
+    document_position(domain->xml, document_range(domain->ranges, node)->start, &line, &column);
+    return error_set(error, ERROR_INPUT, "domain XML %zu:%zu: %s", line, column, reason);
+}
+
+/* ---- Sources ---- */
+
+static const struct {
+    const char *word;
+    enum source_type type;
+    const char *path; /* the attribute of <source> that names the bytes */
+} source_types[] = {
+    {"file", SOURCE_FILE, "file"},      {"block", SOURCE_BLOCK, "dev"},
+    {"network", SOURCE_NETWORK, NULL},  {"volume", SOURCE_VOLUME, NULL},
+    {"dir", SOURCE_OTHER, "dir"},       {"vhostuser", SOURCE_VHOST_USER, "path"},
+    {"vhostvdpa", SOURCE_OTHER, "dev"},
+};
+
+static void read_auth(xmlNode *auth, struct disk_source *source)
+{
+    if (!auth)
+        return;
+    source->auth_user = attribute(auth, "username");
+    xmlNode *secret = element_child(auth, "secret");
+    source->secret_uuid = attribute(secret, "uuid");
+    source->secret_usage = source->secret_uuid ? NULL : attribute(secret, "usage");
+}
+
+static void read_hosts(xmlNode *node, struct network_hosts *hosts)
+{
+    for (xmlNode *host = element_child(node, "host"); host; host = element_next(host, "host")) {
+        *network_hosts_add(hosts) = (struct network_host){
+            .name = attribute(host, "name"),
+            .port = attribute(host, "port"),
+            .socket = attribute(host, "socket"),
+        };
+    }
+}
+
+static void read_network_source(xmlNode *node, struct disk_source *source)
+{
+    source->protocol = attribute(node, "protocol");
+    source->name = attribute(node, "name");
+    source->snapshot = attribute_filled(element_child(node, "snapshot"), "name");
+    source->config_file = attribute_filled(element_child(node, "config"), "file");
+    read_hosts(node, &source->hosts);
+}
+
+/* `type` is the type= of the element that <source> is in; nothing named is SOURCE_NONE. */
+static void read_source(xmlNode *node, const char *type, struct disk_source *source)
+{
+    if (!node)
+        return;
+    source->type = SOURCE_OTHER;
+    for (size_t i = 0; i < ARRAY_SIZE(source_types); i++) {
+        if (strcmp(source_types[i].word, type) != 0)
+            continue;
+        source->type = source_types[i].type;
+        if (source_types[i].path)
+            source->path = attribute_filled(node, source_types[i].path);
+        break;
+    }
+    if (source->type == SOURCE_NETWORK)
+        read_network_source(node, source);
+    if (source->type == SOURCE_VOLUME) {
+        source->volume_pool = attribute(node, "pool");
+        source->volume = attribute(node, "volume");
+    }
+    if ((source->type == SOURCE_FILE || source->type == SOURCE_BLOCK) && !source->path)
+        source->type = SOURCE_NONE;
+    read_auth(element_child(node, "auth"), source);
+}
+
+/* ---- Disks ---- */
+
+static int read_device(const struct domain *domain, xmlNode *node, struct disk *disk,
+                       struct error *error)
+{
+    static const char *const words[] = {
+        [DEVICE_DISK] = "disk",
+        [DEVICE_CDROM] = "cdrom",
+        [DEVICE_FLOPPY] = "floppy",
+        [DEVICE_LUN] = "lun",
+    };
+    disk->device_name = attribute(node, "device");
+    if (!disk->device_name)
+        disk->device_name = text_dup("disk");
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcmp(words[i], disk->device_name) == 0) {
+            disk->device = (enum disk_device)i;
+            return 0;
+        }
+    }
+    return refuse(domain, node, error, "a disk with the unknown device '%s'", disk->device_name);
+}
+
+/* libvirt's schema has each of these once. With two of them it would depend on libvirt's version
+ * which one counts, and we must not guess where a guest's data are. */
+static int refuse_repeated(const struct domain *domain, xmlNode *node, struct error *error)
+{
+    static const char *const once[] = {"driver", "source", "target", "mirror", "backingStore"};
+    for (size_t i = 0; i < ARRAY_SIZE(once); i++) {
+        xmlNode *first = element_child(node, once[i]);
+        xmlNode *second = first ? element_next(first, once[i]) : NULL;
+        if (second)
+            return refuse(domain, second, error, "a disk with a second <%s>", once[i]);
+    }
+    return 0;
+}
+
+static void read_driver(xmlNode *driver, struct disk *disk)
+{
+    disk->format = attribute(driver, "type");
+    disk->cache = attribute(driver, "cache");
+    disk->io = attribute(driver, "io");
+    disk->discard = attribute(driver, "discard");
+    disk->detect_zeroes = attribute(driver, "detect_zeroes");
+}
+
+static unsigned backing_depth(xmlNode *disk)
+{
+    unsigned depth = 0;
+    xmlNode *store = element_child(disk, "backingStore");
+    for (; store; store = element_child(store, "backingStore"))
+        depth += element_child(store, "source") != NULL;
+    return depth;
+}
+
+static void read_mirror(xmlNode *mirror, struct disk *disk)
+{
+    if (!mirror)
+        return;
+    disk->has_mirror = true;
+    disk->mirror_ready_text = attribute(mirror, "ready");
+    disk->mirror_ready = text_equal(disk->mirror_ready_text, "yes");
+    AUTO_FREE char *type = attribute(mirror, "type");
+    xmlNode *source = element_child(mirror, "source");
+    if (source) {
+        read_source(source, type ? type : "file", &disk->mirror_source);
+    } else { /* the older notation: <mirror file='…'/> */
+        read_source(mirror, "file", &disk->mirror_source);
+    }
+}
+
+static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
+{
+    disk->readonly = element_child(node, "readonly") != NULL;
+    disk->shareable = element_child(node, "shareable") != NULL;
+    disk->transient = element_child(node, "transient") != NULL;
+    disk->removable = attribute_is(element_child(node, "target"), "removable", "on");
+    disk->encrypted =
+        element_child(node, "encryption") || (source && element_child(source, "encryption"));
+    disk->has_slices = source && element_child(source, "slices");
+    xmlNode *iotune = element_child(node, "iotune");
+    disk->has_iotune = iotune && element_first_child(iotune);
+}
+
+static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
+{
+    xmlNode *target = element_child(node, "target");
+    AUTO_FREE char *name = attribute_filled(target, "dev");
+    if (!name)
+        return refuse(domain, node, error, "a disk without <target dev=…>");
+    if (domain->disks.count == MAX_DISKS)
+        return refuse(domain, node, error, "more than %d disks", MAX_DISKS);
+    if (domain_disk(domain, name))
+        return refuse(domain, node, error, "a second disk with the target '%s'", name);
+
+    struct disk *disk = disks_add(&domain->disks);
+    *node_list_add(&domain->ranges->disks) = node;
+    disk->target = STEAL(name);
+    disk->bus = attribute_filled(target, "bus");
+    disk->type_name = attribute(node, "type");
+    if (!disk->type_name)
+        disk->type_name = text_dup("file"); /* libvirt's default */
+    if (read_device(domain, node, disk, error) < 0 || refuse_repeated(domain, node, error) < 0)
+        return -1;
+
+    xmlNode *source = element_child(node, "source");
+    read_source(source, disk->type_name, &disk->source);
+    if (!disk->source.auth_user)
+        read_auth(element_child(node, "auth"), &disk->source);
+    read_driver(element_child(node, "driver"), disk);
+    disk->serial = content(element_child(node, "serial"));
+    disk->alias = attribute_filled(element_child(node, "alias"), "name");
+    disk->backing_depth = backing_depth(node);
+    read_mirror(element_child(node, "mirror"), disk);
+    read_flags(node, source, disk);
+    return 0;
+}
+
+/* ---- The domain ---- */
+
+/* As libvirt's virUUIDParse: hexadecimal digits, dashes anywhere, white space around. */
+static char *canonical_uuid(const char *text)
+{
+    char digits[33] = "";
+    size_t count = 0;
+    for (; *text; text++) {
+        if (*text == '-')
+            continue;
+        if (!isxdigit((unsigned char)*text) || count == 32)
+            return NULL;
+        digits[count++] = (char)tolower((unsigned char)*text);
+    }
+    if (count != 32)
+        return NULL;
+    return text_format("%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16,
+                       digits + 20);
+}
+
+static int read_identity(struct domain *domain, xmlNode *root, struct error *error)
+{
+    domain->type = attribute(root, "type");
+    domain->name = content(element_child(root, "name"));
+    if (!domain->name)
+        return refuse(domain, root, error, "a domain without <name>");
+    xmlNode *uuid = element_child(root, "uuid");
+    AUTO_FREE char *text = content_trimmed(uuid);
+    if (!text)
+        return 0;
+    domain->uuid = canonical_uuid(text);
+    return domain->uuid ? 0 : refuse(domain, uuid, error, "'%s' is not a UUID", text);
+}
+
+static xmlNode *find_tier(xmlNode *parent)
+{
+    for (xmlNode *node = parent->children; node; node = node->next) {
+        if (node->type != XML_ELEMENT_NODE)
+            continue;
+        if (node->ns && strcmp((const char *)node->name, "tier") == 0 &&
+            strcmp((const char *)node->ns->href, DOMAIN_METADATA_NAMESPACE) == 0)
+            return node;
+        xmlNode *below = find_tier(node); /* MAX_DEPTH bounds it */
+        if (below)
+            return below;
+    }
+    return NULL;
+}
+
+/* <nvram>PATH</nvram>, or since libvirt 8.5 <nvram type='file'><source file='PATH'/></nvram>. */
+static char *read_nvram(xmlNode *root)
+{
+    xmlNode *os = element_child(root, "os");
+    xmlNode *nvram = os ? element_child(os, "nvram") : NULL;
+    if (!nvram)
+        return NULL;
+    xmlNode *source = element_child(nvram, "source");
+    if (!source)
+        return content_trimmed(nvram);
+    char *path = attribute_filled(source, "file");
+    return path ? path : attribute_filled(source, "dev");
+}
+
+static void read_tpms(struct domain *domain, xmlNode *devices)
+{
+    domain->tpm_persistent = true;
+    for (xmlNode *tpm = element_child(devices, "tpm"); tpm; tpm = element_next(tpm, "tpm")) {
+        xmlNode *backend = element_child(tpm, "backend");
+        if (!backend || !attribute_is(backend, "type", "emulator"))
+            continue;
+        domain->has_tpm_emulator = true;
+        domain->tpm_persistent &= attribute_is(backend, "persistent_state", "yes");
+    }
+    domain->tpm_persistent &= domain->has_tpm_emulator;
+}
+
+int domain_read(struct domain *domain, struct error *error)
+{
+    xmlNode *root = xmlDocGetRootElement(domain->ranges->tree);
+    if (!element_is(root, "domain"))
+        return refuse(domain, root, error, "the root element is <%s>, not <domain>",
+                      (const char *)root->name);
+    if (read_identity(domain, root, error) < 0)
+        return -1;
+    xmlNode *metadata = element_child(root, "metadata");
+    domain->tier_label = metadata ? content_trimmed(find_tier(metadata)) : NULL;
+    domain->nvram = read_nvram(root);
+
+    xmlNode *devices = element_child(root, "devices");
+    if (!devices)
+        return 0;
+    if (element_next(devices, "devices"))
+        return refuse(domain, element_next(devices, "devices"), error, "a second <devices>");
+    read_tpms(domain, devices);
+    for (xmlNode *disk = element_child(devices, "disk"); disk; disk = element_next(disk, "disk"))
+        if (read_disk(domain, disk, error) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- Life ---- */
+
+int domain_parse(const char *xml, size_t length, struct domain **domain, struct error *error)
+{
+    *domain = NULL;
+    if (length > DOMAIN_XML_MAX_BYTES)
+        return error_set(error, ERROR_INPUT, "domain XML of %zu bytes: the limit is %u", length,
+                         DOMAIN_XML_MAX_BYTES);
+    CLEANUP(domain_freep) struct domain *parsed = NEW(struct domain);
+    parsed->xml = text_slice(xml, length);
+    parsed->xml_length = length;
+    parsed->ranges = document_parse(parsed->xml, length, error);
+    if (!parsed->ranges || domain_read(parsed, error) < 0)
+        return -1;
+    *domain = STEAL(parsed);
+    return 0;
+}
+
+static void disk_clear(struct disk *disk)
+{
+    free(disk->target);
+    free(disk->bus);
+    free(disk->type_name);
+    free(disk->device_name);
+    disk_source_clear(&disk->source);
+    free(disk->format);
+    free(disk->cache);
+    free(disk->io);
+    free(disk->discard);
+    free(disk->detect_zeroes);
+    free(disk->serial);
+    free(disk->alias);
+    free(disk->mirror_ready_text);
+    disk_source_clear(&disk->mirror_source);
+}
+
+void domain_free(struct domain *domain)
+{
+    free(domain->xml);
+    free(domain->name);
+    free(domain->uuid);
+    free(domain->type);
+    free(domain->tier_label);
+    free(domain->nvram);
+    for (size_t i = 0; i < domain->disks.count; i++)
+        disk_clear(&domain->disks.items[i]);
+    free(domain->disks.items);
+    if (domain->ranges)
+        document_free(domain->ranges);
+    free(domain);
+}
+
+const struct disk *domain_disk(const struct domain *domain, const char *target)
+{
+    for (size_t i = 0; i < domain->disks.count; i++)
+        if (strcmp(domain->disks.items[i].target, target) == 0)
+            return &domain->disks.items[i];
+    return NULL;
+}

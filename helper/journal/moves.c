@@ -1,0 +1,195 @@
+#include "base/text.h"
+#include "journal/private.h"
+
+void move_record_clear(struct move_record *record)
+{
+    free(record->uuid);
+    free(record->domain);
+    free(record->uri);
+    free(record->plan);
+    free(record->live);
+    free(record->definition);
+    free(record->definition_file);
+    free(record->message);
+    free(record->hint);
+    *record = (struct move_record){0};
+}
+
+void move_records_clear(struct move_records *records)
+{
+    for (size_t i = 0; i < records->count; i++)
+        move_record_clear(&records->items[i]);
+    free(records->items);
+    *records = (struct move_records){0};
+}
+
+static int add_step(struct journal *journal, int64_t id, const char *event, enum move_phase phase,
+                    const char *detail, struct error *error)
+{
+    return journal_run(journal, error,
+                       "INSERT INTO steps (move, at, event, phase, detail) VALUES (?,?,?,?,?)",
+                       "iitit", id, journal_now_ms(), event, (int64_t)phase, detail);
+}
+
+int journal_create(struct journal *journal, const struct move_record *record, int64_t *id,
+                   struct error *error)
+{
+    AUTO_ROLLBACK struct transaction transaction = {0};
+    int64_t now = journal_now_ms() / 1000;
+    if (transaction_begin(&transaction, journal, error) < 0 ||
+        journal_run(journal, error,
+                    "INSERT INTO moves (uuid, domain, uri, phase, begun, plan, live, created,"
+                    " updated, pid) VALUES (?,?,?,0,0,?,?,?,?,?)",
+                    "tttttiii", record->uuid, record->domain, record->uri, record->plan,
+                    record->live, now, now, (int64_t)getpid()) < 0)
+        return -1;
+    *id = sqlite3_last_insert_rowid(journal->database);
+    if (journal_run(journal, error, "INSERT INTO controls (move) VALUES (?)", "i", *id) < 0 ||
+        add_step(journal, *id, "done", PHASE_PLANNED, NULL, error) < 0)
+        return -1;
+    return transaction_commit(&transaction, error);
+}
+
+#define MOVE_COLUMNS                                                                               \
+    "id, uuid, domain, uri, phase, begun, plan, live, definition, definition_file, message, hint," \
+    " created, updated, pid"
+
+static void read_move(sqlite3_stmt *row, struct move_record *record)
+{
+    *record = (struct move_record){
+        .id = sqlite3_column_int64(row, 0),
+        .uuid = journal_text(row, 1),
+        .domain = journal_text(row, 2),
+        .uri = journal_text(row, 3),
+        .phase = (enum move_phase)sqlite3_column_int(row, 4),
+        .begun = (enum move_phase)sqlite3_column_int(row, 5),
+        .plan = journal_text(row, 6),
+        .live = journal_text(row, 7),
+        .definition = journal_text(row, 8),
+        .definition_file = journal_text(row, 9),
+        .message = journal_text(row, 10),
+        .hint = journal_text(row, 11),
+        .created = sqlite3_column_int64(row, 12),
+        .updated = sqlite3_column_int64(row, 13),
+        .pid = sqlite3_column_int(row, 14),
+    };
+}
+
+int journal_read(struct journal *journal, int64_t id, struct move_record *record,
+                 struct error *error)
+{
+    AUTO_STATEMENT statement =
+        journal_prepare(journal, error, "SELECT " MOVE_COLUMNS " FROM moves WHERE id=?", "i", id);
+    int found = statement ? journal_next(journal, statement, error) : -1;
+    if (found == 0) {
+        error_set(error, ERROR_NOT_FOUND, "there is no move %lld", (long long)id);
+        error_hint(error, "'virt-pivot history' lists them");
+    }
+    if (found != 1)
+        return -1;
+    read_move(statement, record);
+    return 0;
+}
+
+int journal_list(struct journal *journal, enum journal_selection selection, const char *uuid,
+                 struct move_records *records, struct error *error)
+{
+    AUTO_STATEMENT statement =
+        journal_prepare(journal, error,
+                        "SELECT " MOVE_COLUMNS " FROM moves WHERE (?1 IS NULL OR uuid=?1)"
+                        " ORDER BY id",
+                        "t", uuid);
+    int found = statement ? 1 : -1;
+    while (statement && (found = journal_next(journal, statement, error)) == 1) {
+        if (selection == MOVES_UNFINISHED &&
+            move_phase_is_final((enum move_phase)sqlite3_column_int(statement, 4)))
+            continue;
+        read_move(statement, move_records_add(records));
+    }
+    return found;
+}
+
+static int check_transition(struct journal *journal, int64_t id, enum move_phase to,
+                            struct error *error)
+{
+    AUTO_STATEMENT statement =
+        journal_prepare(journal, error, "SELECT phase FROM moves WHERE id=?", "i", id);
+    if (!statement || journal_next(journal, statement, error) < 0)
+        return -1;
+    enum move_phase from = (enum move_phase)sqlite3_column_int(statement, 0);
+    if (from == to || move_phase_may_follow(from, to))
+        return 0;
+    error_set(error, ERROR_OPERATOR, "move %lld: '%s' may not follow '%s'", (long long)id,
+              move_phase_word(to), move_phase_word(from));
+    return error_hint(error, "this is a bug of virt-pivot; 'virt-pivot recover' looks at the world "
+                             "again");
+}
+
+int journal_begin(struct journal *journal, int64_t id, enum move_phase step, struct error *error)
+{
+    AUTO_ROLLBACK struct transaction transaction = {0};
+    if (transaction_begin(&transaction, journal, error) < 0 ||
+        check_transition(journal, id, step, error) < 0 ||
+        journal_run(journal, error, "UPDATE moves SET begun=?, updated=?, pid=? WHERE id=?", "iiii",
+                    (int64_t)step, journal_now_ms() / 1000, (int64_t)getpid(), id) < 0 ||
+        add_step(journal, id, "begin", step, NULL, error) < 0)
+        return -1;
+    return transaction_commit(&transaction, error);
+}
+
+int journal_reach(struct journal *journal, int64_t id, enum move_phase phase, const char *detail,
+                  struct error *error)
+{
+    AUTO_ROLLBACK struct transaction transaction = {0};
+    if (transaction_begin(&transaction, journal, error) < 0 ||
+        check_transition(journal, id, phase, error) < 0 ||
+        journal_run(journal, error, "UPDATE moves SET phase=?1, begun=?1, updated=? WHERE id=?",
+                    "iii", (int64_t)phase, journal_now_ms() / 1000, id) < 0 ||
+        add_step(journal, id, "done", phase, detail, error) < 0)
+        return -1;
+    return transaction_commit(&transaction, error);
+}
+
+int journal_note(struct journal *journal, int64_t id, const char *event, const char *detail,
+                 struct error *error)
+{
+    return journal_run(journal, error,
+                       "INSERT INTO steps (move, at, event, phase, detail)"
+                       " SELECT id, ?, ?, phase, ? FROM moves WHERE id=?",
+                       "itti", journal_now_ms(), event, detail, id);
+}
+
+int journal_set_message(struct journal *journal, int64_t id, const char *message, const char *hint,
+                        struct error *error)
+{
+    return journal_run(journal, error, "UPDATE moves SET message=?, hint=?, updated=? WHERE id=?",
+                       "ttii", message, hint, journal_now_ms() / 1000, id);
+}
+
+void step_records_clear(struct step_records *records)
+{
+    for (size_t i = 0; i < records->count; i++) {
+        free(records->items[i].event);
+        free(records->items[i].phase);
+        free(records->items[i].detail);
+    }
+    free(records->items);
+    *records = (struct step_records){0};
+}
+
+int journal_story(struct journal *journal, int64_t id, struct step_records *records,
+                  struct error *error)
+{
+    AUTO_STATEMENT statement = journal_prepare(
+        journal, error, "SELECT at, event, phase, detail FROM steps WHERE move=? ORDER BY id", "i",
+        id);
+    int found = statement ? 1 : -1;
+    while (statement && (found = journal_next(journal, statement, error)) == 1)
+        *step_records_add(records) = (struct step_record){
+            .at = sqlite3_column_int64(statement, 0),
+            .event = journal_text(statement, 1),
+            .phase = text_dup(move_phase_word((enum move_phase)sqlite3_column_int(statement, 2))),
+            .detail = journal_text(statement, 3),
+        };
+    return found;
+}

@@ -1,0 +1,353 @@
+#include "move/private.h"
+
+#include <inttypes.h>
+#include <sys/random.h>
+
+#define DEFAULT_PATIENCE 60 /* seconds */
+
+static const struct step *const steps[] = {
+    &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
+    &copy_step,           &mirror_step,        &pivot_step,           &redefine_step,
+};
+
+/* ---- small things that several steps need ---- */
+
+const struct plan_disk *move_plan_of(const struct move *move, size_t index)
+{
+    const char *target = move->disks.items[index].target;
+    for (size_t i = 0; i < move->plan->disks.count; i++)
+        if (text_equal(move->plan->disks.items[i].target, target))
+            return &move->plan->disks.items[i];
+    abort(); /* the records are made from the plan */
+}
+
+unsigned move_patience(const struct move *move)
+{
+    return move->mover->patience ? move->mover->patience : DEFAULT_PATIENCE;
+}
+
+struct ceph_image_name move_target_name(const struct plan_disk *disk)
+{
+    return (struct ceph_image_name){disk->destination.pool, disk->destination.name_space,
+                                    disk->destination.image};
+}
+
+int move_target_cluster(struct move *move, const struct plan_disk *disk,
+                        struct ceph_cluster **cluster, struct error *error)
+{
+    return clusters_get(move->mover->clusters, &disk->destination.cluster, cluster, error);
+}
+
+void move_warn(struct move *move, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    AUTO_FREE char *text = text_vformat(format, args);
+    va_end(args);
+    const struct move_audience *audience = &move->mover->audience;
+    AUTO_ERROR struct error ignored = {0};
+    if (journal_note(move->mover->journal, move->id, "warning", text, &ignored) < 0)
+        error_clear(&ignored); /* it is said aloud in any case */
+    if (audience->warning)
+        audience->warning(audience->opaque, text);
+}
+
+int move_check_interrupted(struct move *move, struct move_control *control, struct error *error)
+{
+    const struct move_audience *audience = &move->mover->audience;
+    if (journal_control(move->mover->journal, move->id, control, error) < 0)
+        return -1;
+    if (control->cancel || (audience->interrupted && audience->interrupted(audience->opaque)))
+        return error_set(error, ERROR_CANCELLED, "cancelled");
+    return 0;
+}
+
+int move_set_fate(struct move *move, size_t index, enum disk_fate fate, struct error *error)
+{
+    if (journal_set_fate(move->mover->journal, move->id, move->disks.items[index].target, fate,
+                         error) < 0)
+        return -1;
+    move->disks.items[index].fate = fate;
+    return 0;
+}
+
+bool move_any_pivoted(const struct move *move)
+{
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].fate == DISK_PIVOTED)
+            return true;
+    return false;
+}
+
+static void announce(struct move *move, const char *detail)
+{
+    const struct move_audience *audience = &move->mover->audience;
+    if (audience->phase)
+        audience->phase(audience->opaque, move->id, move->phase, detail);
+}
+
+int reach(struct move *move, enum move_phase phase, const char *detail, struct error *error)
+{
+    if (journal_reach(move->mover->journal, move->id, phase, detail, error) < 0)
+        return -1;
+    move->phase = phase;
+    announce(move, detail);
+    return 0;
+}
+
+/* ---- one step ---- */
+
+static int reconnect(struct move *move, struct error *error)
+{
+    move_warn(move, "libvirt's daemon went away; waiting for it (the guest goes on)");
+    error_clear(error);
+    return virt_reconnect(move->mover->virt, move_patience(move), error);
+}
+
+/* Runs f; when the daemon goes away in the middle, waits for it and asks the world whether it is
+ * done before running it again. */
+static int insist(struct move *move, const struct step *step,
+                  int (*act)(struct move *, struct error *), bool look_first, struct error *error)
+{
+    for (unsigned tries = 0; tries < 5; tries++) {
+        if (act(move, error) == 0)
+            return 0;
+        if (error->code != ERROR_DISCONNECTED || reconnect(move, error) < 0)
+            return -1;
+        bool is_done = false;
+        if (look_first && step->done(move, &is_done, error) < 0 &&
+            error->code != ERROR_DISCONNECTED)
+            return -1;
+        if (is_done)
+            return 0;
+        error_clear(error);
+    }
+    return error_set(error, ERROR_UNREACHABLE, "libvirt's daemon keeps going away");
+}
+
+/* A step may not act until the user's wish to cancel was looked at; from the first pivot on there
+ * is no way back, only forward. */
+static int perform(struct move *move, const struct step *step, struct error *error)
+{
+    struct move_control control;
+    if (step->phase < PHASE_PIVOTED && !move->recovering &&
+        move_check_interrupted(move, &control, error) < 0)
+        return -1;
+    if (journal_begin(move->mover->journal, move->id, step->phase, error) < 0 ||
+        insist(move, step, step->act, true, error) < 0)
+        return -1;
+    AUTO_FREE char *detail = step->describe(move);
+    return reach(move, step->phase, detail, error);
+}
+
+/* ---- back ---- */
+
+static void note_failure(struct move *move, const struct error *failure)
+{
+    AUTO_ERROR struct error ignored = {0};
+    if (journal_set_message(move->mover->journal, move->id, failure->message, failure->hint,
+                            &ignored) < 0 ||
+        journal_note(move->mover->journal, move->id, "failed", failure->message, &ignored) < 0)
+        error_clear(&ignored); /* the failure may well be the journal's: what counts is the world */
+}
+
+/* The guest writes to its sources: takes every step back, the last first. A step that cannot be
+ * taken back does not keep the others from it: the definition comes back even if a target image
+ * cannot be removed. */
+int undo_all(struct move *move, struct error *error)
+{
+    AUTO_ERROR struct error journal_failure = {0};
+    if (journal_reach(move->mover->journal, move->id, PHASE_UNDOING, NULL, &journal_failure) == 0) {
+        move->phase = PHASE_UNDOING;
+        announce(move, NULL);
+    }
+    for (size_t i = ARRAY_SIZE(steps); i-- > 0;) {
+        if (steps[i]->phase >= PHASE_PIVOTED)
+            continue;
+        AUTO_ERROR struct error failure = {0};
+        if (insist(move, steps[i], steps[i]->undo, false, &failure) < 0 && !error_is_set(error))
+            error_move(error, &failure);
+    }
+    if (error_is_set(error))
+        return -1;
+    if (error_is_set(&journal_failure)) {
+        error_move(error, &journal_failure);
+        return -1;
+    }
+    return reach(move, PHASE_UNDONE, "everything is as it was", error);
+}
+
+int needs_operator(struct move *move, struct error *error)
+{
+    AUTO_ERROR struct error ignored = {0};
+    error->code = ERROR_OPERATOR;
+    if (!error->hint)
+        error_hint(error,
+                   "'virt-pivot history %" PRId64 "' tells the story; mend the cause, then "
+                   "'virt-pivot recover'",
+                   move->id);
+    note_failure(move, error);
+    /* Even so the definition must name the disks in use, if that can be done at all. */
+    AUTO_ERROR struct error again = {0};
+    if (move_any_pivoted(move) && move->phase < PHASE_REDEFINED &&
+        insist(move, &redefine_step, redefine_step.act, false, &again) < 0)
+        move_warn(move, "the definition: %s", again.message);
+    if (journal_reach(move->mover->journal, move->id, PHASE_NEEDS_OPERATOR, error->message,
+                      &ignored) == 0) {
+        move->phase = PHASE_NEEDS_OPERATOR;
+        announce(move, error->message);
+    }
+    return -1;
+}
+
+static int go_back(struct move *move, struct error *error)
+{
+    AUTO_ERROR struct error failure = {0};
+    note_failure(move, error);
+    if (undo_all(move, &failure) == 0) {
+        error_prefix(error, "move %" PRId64 " of domain '%s' was undone, everything is as it was",
+                     move->id, move->plan->domain);
+        return -1;
+    }
+    AUTO_FREE char *cause = text_dup(error->message);
+    error_move(error, &failure);
+    error_prefix(error, "move %" PRId64 " of domain '%s' failed (%s), and is not fully undone",
+                 move->id, move->plan->domain, cause);
+    return needs_operator(move, error);
+}
+
+/* ---- forward ---- */
+
+/* Some disks are on their target for good. What is not stays where it is, and the definition says
+ * of each where it is. */
+int leave_the_rest(struct move *move, struct error *error)
+{
+    bool partial = false;
+    if (move_abort_mirrors(move, error) < 0)
+        return -1;
+    for (size_t i = 0; i < move->disks.count; i++) {
+        if (move->disks.items[i].fate == DISK_PIVOTED)
+            continue;
+        partial = true;
+        if (move_set_fate(move, i, DISK_RETURNED, error) < 0)
+            return -1;
+    }
+    return partial ? move_remove_targets(move, error) : 0;
+}
+
+int finish(struct move *move, struct error *error)
+{
+    if (perform(move, &redefine_step, error) < 0)
+        return -1;
+    bool proven = false;
+    if (redefine_step.done(move, &proven, error) < 0)
+        return -1;
+    if (!proven)
+        return error_set(error, ERROR_OPERATOR,
+                         "the domain is not persistent after its definition "
+                         "was given back");
+    return 0;
+}
+
+static int go_forward(struct move *move, struct error *error)
+{
+    AUTO_ERROR struct error failure = {0};
+    note_failure(move, error);
+    if (leave_the_rest(move, &failure) == 0 &&
+        reach(move, PHASE_PIVOTED, "not all disks", &failure) == 0 && finish(move, &failure) == 0) {
+        error_prefix(error, "domain '%s': some disks moved, others are still on their source",
+                     move->plan->domain);
+        error->code = ERROR_OPERATOR;
+        return error_hint(error, "its definition names the disks in use; move the others again "
+                                 "when the cause is mended");
+    }
+    error_prefix(&failure, "domain '%s': after the first pivot (%s)", move->plan->domain,
+                 error->message);
+    error_move(error, &failure);
+    return needs_operator(move, error);
+}
+
+static bool any_pivot_asked(const struct move *move)
+{
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].fate == DISK_PIVOTED || move->disks.items[i].fate == DISK_PIVOTING)
+            return true;
+    return false;
+}
+
+static int resolve_after_failure(struct move *move, struct error *error)
+{
+    if (move->phase >= PHASE_PIVOTED)
+        return needs_operator(move, error);
+    if (!any_pivot_asked(move))
+        return go_back(move, error);
+    AUTO_ERROR struct error failure = {0};
+    if (settle_fates(move, &failure) < 0) {
+        error_prefix(&failure, "%s", error->message);
+        error_move(error, &failure);
+        return needs_operator(move, error);
+    }
+    return move_any_pivoted(move) ? go_forward(move, error) : go_back(move, error);
+}
+
+static int run(struct move *move, struct error *error)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(steps) - 1; i++)
+        if (perform(move, steps[i], error) < 0)
+            return resolve_after_failure(move, error);
+    return finish(move, error) < 0 ? needs_operator(move, error) : 0;
+}
+
+/* ---- entry points ---- */
+
+void forget(struct move *move)
+{
+    domain_freep(&move->before);
+    domain_freep(&move->saved);
+    disk_records_clear(&move->disks);
+}
+
+static char *new_token(const char *target)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        abort();
+    return text_format("%016" PRIx64 "-%s", random, target);
+}
+
+static int record_plan(struct move *move, const char *live_xml, struct error *error)
+{
+    AUTO_FREE char *text = plan_to_record(move->plan);
+    const struct move_record record = {
+        .uuid = move->plan->uuid,
+        .domain = move->plan->domain,
+        .uri = (char *)move->mover->uri,
+        .plan = text,
+        .live = (char *)live_xml,
+    };
+    if (journal_create(move->mover->journal, &record, &move->id, error) < 0)
+        return -1;
+    for (size_t i = 0; i < move->plan->disks.count; i++) {
+        const struct plan_disk *disk = &move->plan->disks.items[i];
+        if (disk->action != PLAN_MOVE)
+            continue;
+        AUTO_FREE char *token = new_token(disk->target);
+        if (journal_add_disk(move->mover->journal, move->id, disk->target, token, error) < 0)
+            return -1;
+    }
+    return journal_disks(move->mover->journal, move->id, &move->disks, error);
+}
+
+int move_execute(const struct mover *mover, const struct plan *plan, const char *live_xml,
+                 int64_t *id, struct error *error)
+{
+    CLEANUP(forget) struct move move = {.mover = mover, .plan = plan};
+    if (domain_parse(live_xml, strlen(live_xml), &move.before, error) < 0 ||
+        record_plan(&move, live_xml, error) < 0)
+        return -1;
+    *id = move.id;
+    announce(&move, NULL);
+    if (reach(&move, PHASE_LOCKED, NULL, error) < 0)
+        return go_back(&move, error);
+    return run(&move, error);
+}

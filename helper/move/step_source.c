@@ -1,0 +1,73 @@
+/* Makes the holes of an RBD source visible, so that a mirror need not copy them. */
+#include "move/private.h"
+
+static struct ceph_image_name source_name(const struct plan_disk *disk)
+{
+    return (struct ceph_image_name){disk->source_pool, disk->source_name_space, disk->source_image};
+}
+
+static int prepare_one(struct move *move, size_t index, struct error *error)
+{
+    const struct plan_disk *disk = move_plan_of(move, index);
+    const struct ceph_image_name name = source_name(disk);
+    struct ceph_cluster *cluster = NULL;
+    uint64_t enabled = 0;
+    if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0 ||
+        ceph_image_enable_fast_diff(cluster, &name, &enabled, error) < 0)
+        return -1;
+    move->disks.items[index].enabled_features |= enabled;
+    return 0;
+}
+
+static int act(struct move *move, struct error *error)
+{
+    for (size_t i = 0; i < move->disks.count; i++) {
+        if (!move_plan_of(move, i)->prepare_source)
+            continue;
+        /* Without it the copy is larger, not wrong: many users may only read the old cluster. */
+        AUTO_ERROR struct error failure = {0};
+        if (prepare_one(move, i, &failure) < 0)
+            move_warn(move, "disk %s: the source's holes will be copied as data: %s",
+                      move->disks.items[i].target, failure.message);
+        if (journal_set_features(move->mover->journal, move->id, move->disks.items[i].target,
+                                 move->disks.items[i].enabled_features, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int undo(struct move *move, struct error *error)
+{
+    for (size_t i = 0; i < move->disks.count; i++) {
+        const struct plan_disk *disk = move_plan_of(move, i);
+        struct disk_record *record = &move->disks.items[i];
+        if (!record->enabled_features)
+            continue;
+        const struct ceph_image_name name = source_name(disk);
+        struct ceph_cluster *cluster = NULL;
+        if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0 ||
+            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0 ||
+            journal_set_features(move->mover->journal, move->id, record->target, 0, error) < 0)
+            return -1;
+        record->enabled_features = 0;
+    }
+    return 0;
+}
+
+static int done(struct move *move UNUSED, bool *is_done, struct error *error UNUSED)
+{
+    *is_done = false; /* acting again costs nothing when it is */
+    return 0;
+}
+
+static char *describe(const struct move *move)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].enabled_features)
+            buffer_format(&text, "%sfast-diff switched on for %s", text.length ? ", " : "",
+                          move->disks.items[i].target);
+    return text.length ? buffer_take(&text) : text_dup("nothing to do");
+}
+
+const struct step prepare_source_step = {PHASE_SOURCE_PREPARED, act, undo, done, describe};

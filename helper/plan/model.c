@@ -1,0 +1,128 @@
+#include "plan/plan.h"
+
+void plan_cluster_clear(struct plan_cluster *cluster)
+{
+    free(cluster->name);
+    free(cluster->mons);
+    free(cluster->conf);
+    free(cluster->user);
+    free(cluster->secret);
+    free(cluster->keyring);
+    *cluster = (struct plan_cluster){0};
+}
+
+void plan_cluster_copy(struct plan_cluster *copy, const struct plan_cluster *from)
+{
+    *copy = (struct plan_cluster){
+        .name = text_dup(from->name),
+        .mons = text_dup(from->mons),
+        .conf = text_dup(from->conf),
+        .user = text_dup(from->user),
+        .secret = text_dup(from->secret),
+        .secret_is_uuid = from->secret_is_uuid,
+        .keyring = text_dup(from->keyring),
+    };
+}
+
+void plan_cluster_of_policy(struct plan_cluster *cluster, const struct policy_cluster *from)
+{
+    AUTO_BUFFER struct buffer mons = {0};
+    for (size_t i = 0; i < from->mons.count && !from->mons_from_conf; i++) {
+        const struct mon_address *mon = &from->mons.items[i];
+        bool brackets = strchr(mon->host, ':') != NULL;
+        buffer_format(&mons, "%s%s%s%s%s%s", i ? "," : "", brackets ? "[" : "", mon->host,
+                      brackets ? "]" : "", mon->port ? ":" : "", mon->port ? mon->port : "");
+    }
+    *cluster = (struct plan_cluster){
+        .name = text_dup(from->name),
+        .mons = mons.length ? buffer_take(&mons) : NULL,
+        .conf = text_dup(from->conf),
+        .user = text_dup(from->user),
+        .secret = text_dup(from->secret),
+        .secret_is_uuid = from->secret_is_uuid,
+        .keyring = text_dup(from->keyring),
+    };
+}
+
+static void destination_clear(struct plan_destination *destination)
+{
+    plan_cluster_clear(&destination->cluster);
+    free(destination->pool);
+    free(destination->name_space);
+    free(destination->image);
+    free(destination->data_pool);
+    free(destination->cache);
+    free(destination->discard);
+    free(destination->detect_zeroes);
+}
+
+void plan_free(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->disks.count; i++) {
+        struct plan_disk *disk = &plan->disks.items[i];
+        free(disk->target);
+        free(disk->bus);
+        free(disk->reason);
+        free(disk->hint);
+        free(disk->rule);
+        free(disk->tier);
+        free(disk->source);
+        destination_clear(&disk->destination);
+        plan_cluster_clear(&disk->source_cluster);
+        free(disk->source_pool);
+        free(disk->source_name_space);
+        free(disk->source_image);
+    }
+    free(plan->disks.items);
+    text_list_clear(&plan->warnings);
+    free(plan->domain);
+    free(plan->uuid);
+    free(plan->strategy_reason);
+    free(plan->blocker);
+    free(plan->blocker_hint);
+    free(plan);
+}
+
+void plan_facts_clear(struct plan_facts *facts)
+{
+    for (size_t i = 0; i < facts->disks.count; i++) {
+        struct disk_facts *disk = &facts->disks.items[i];
+        free(disk->target);
+        plan_cluster_clear(&disk->source_cluster);
+        free(disk->source_pool);
+        free(disk->source_name_space);
+        free(disk->source_image_name);
+        ceph_image_clear(&disk->source_image);
+        free(disk->source_problem);
+        free(disk->target_image);
+        free(disk->target_owner);
+        free(disk->target_problem);
+        free(disk->target_hint);
+    }
+    free(facts->disks.items);
+    free(facts->uuid);
+    virt_domain_clear(&facts->state);
+    domain_freep(&facts->live);
+    domain_freep(&facts->inactive);
+    free(facts->other_move);
+    *facts = (struct plan_facts){0};
+}
+
+const char *plan_action_word(enum plan_action action)
+{
+    static const char *const words[] = {
+        [PLAN_MOVE] = "move", [PLAN_LEAVE] = "leave", [PLAN_REFUSE] = "refuse"};
+    return words[action];
+}
+
+const char *plan_strategy_word(enum plan_strategy strategy)
+{
+    return strategy == STRATEGY_DANCE ? "dance" : "keep";
+}
+
+char *plan_destination_describe(const struct plan_destination *destination)
+{
+    return text_format("%s/%s%s%s/%s", destination->cluster.name, destination->pool,
+                       destination->name_space ? "/" : "",
+                       destination->name_space ? destination->name_space : "", destination->image);
+}

@@ -1,0 +1,161 @@
+/* What will be done, and why: facts and policy in, a const plan out. Pure: no I/O, so that
+ * --dry-run, `plan` and `move` cannot differ. */
+#ifndef VP_PLAN_PLAN_H
+#define VP_PLAN_PLAN_H
+
+#include "ceph/ceph.h"
+#include "domain/domain.h"
+#include "policy/policy.h"
+#include "virt/virt.h"
+
+struct json_object;
+
+/* How a cluster is reached, by us and by QEMU. Owned strings; NULL: not set. */
+struct plan_cluster {
+    char *name; /* the policy's; for a source in no cluster of the policy: its first monitor */
+    char *mons; /* "host:port,host" */
+    char *conf;
+    char *user;
+    char *secret;
+    bool secret_is_uuid;
+    char *keyring;
+};
+void plan_cluster_clear(struct plan_cluster *cluster);
+void plan_cluster_copy(struct plan_cluster *copy, const struct plan_cluster *from);
+void plan_cluster_of_policy(struct plan_cluster *cluster, const struct policy_cluster *from);
+
+/* ---- facts: what the survey found (helper/survey fills them in) ---- */
+
+struct disk_facts {
+    char *target; /* which disk of facts.live */
+    bool size_known;
+    uint64_t capacity, allocated; /* bytes */
+    bool allocated_exact;         /* false: an upper bound */
+
+    bool source_is_rbd;
+    struct plan_cluster source_cluster; /* when source_is_rbd */
+    char *source_pool, *source_name_space, *source_image_name;
+    bool source_seen; /* the image was read: */
+    struct ceph_image source_image;
+    char *source_problem; /* why it could not be read; NULL */
+
+    /* About the tier that the request or the policy gives; all empty without one. */
+    char *target_image; /* the image's name */
+    bool target_exists;
+    char *target_owner; /* the token in an existing target's metadata; NULL: not made by us */
+    char *target_problem, *target_hint; /* not reachable, wrong key, no pool, no namespace, full,
+                                           secret missing, …; NULL: all well */
+};
+DEFINE_VECTOR(disks_facts, struct disk_facts);
+
+struct plan_facts {
+    char *uuid;
+    struct virt_domain state;
+    struct domain *live;     /* NULL when not running */
+    struct domain *inactive; /* NULL when transient */
+    struct virt_versions versions;
+    char *other_move; /* "move 12 (process 4711)": somebody is at it; NULL */
+    struct disks_facts disks;
+    double assumed_rate; /* bytes per second for the expected time: measured before, or a guess */
+};
+void plan_facts_clear(struct plan_facts *facts);
+
+struct plan_request {           /* borrowed */
+    const char *const *targets; /* only these disks; none: all that the policy moves */
+    size_t target_count;
+    const char *tier;   /* overrides the rules; NULL */
+    uint64_t bandwidth; /* overrides the tier's; 0: it does not */
+};
+
+/* Which tier a disk is to go to: the request's, or the policy's by its rules. */
+struct policy_decision plan_decide(const struct policy *policy, const struct plan_request *request,
+                                   const struct domain *domain, const struct disk *disk,
+                                   uint64_t capacity);
+
+bool plan_is_requested(const struct plan_request *request, const char *target);
+
+/* ---- the plan ---- */
+
+enum plan_action { PLAN_MOVE, PLAN_LEAVE, PLAN_REFUSE };
+enum plan_strategy { STRATEGY_DANCE, STRATEGY_KEEP };
+
+/* Everything that the move, and a recovery long after the policy changed, needs to know. */
+struct plan_destination {
+    struct plan_cluster cluster;
+    char *pool, *name_space, *image;
+    char *data_pool;
+    uint64_t size; /* bytes: the capacity rounded up to 512 */
+    uint64_t object_size;
+    struct policy_qos qos;
+    bool keeps_iotune; /* the disk has limits of its own, which stay */
+    char *cache, *discard, *detect_zeroes;
+    uint64_t bandwidth;
+    bool synchronous;
+};
+
+struct plan_disk {
+    char *target, *bus;
+    enum plan_action action;
+    char *reason;
+    char *hint;   /* for a refusal; NULL */
+    char *rule;   /* NULL: none matched, or the request names the tier */
+    char *tier;   /* NULL unless one was chosen */
+    char *source; /* as disk_source_describe */
+    uint64_t capacity, allocated;
+    bool allocated_exact, size_known;
+    uint64_t expected_seconds;           /* 0 when not moved */
+    struct plan_destination destination; /* image is NULL when no tier was chosen */
+
+    bool prepare_source; /* switch on the source's fast-diff first */
+    struct plan_cluster source_cluster;
+    char *source_pool, *source_name_space, *source_image;
+};
+DEFINE_VECTOR(plan_disks, struct plan_disk);
+
+struct plan {
+    char *domain, *uuid;
+    bool active, persistent, autostart;
+    enum plan_strategy strategy;
+    char *strategy_reason;
+    char *blocker, *blocker_hint; /* why the domain as a whole cannot be moved; NULL */
+    struct text_list warnings;
+    struct plan_disks disks; /* every disk of the domain */
+    uint64_t stuck_after;    /* seconds without progress */
+    double max_latency;      /* factor over the guest's latency before; 0: not watched */
+};
+
+/* ERROR_NOT_FOUND for a --disk that the domain lacks, ERROR_POLICY for an unknown --tier. */
+int plan_make(const struct plan_facts *facts, const struct policy *policy,
+              const struct plan_request *request, struct plan **plan, struct error *error)
+    MUST_CHECK;
+void plan_free(struct plan *plan);
+DEFINE_CLEANUP(struct plan, plan_free);
+
+size_t plan_count(const struct plan *plan, enum plan_action action);
+/* 0 when the plan can be carried out and moves something; else ERROR_FAILED (a blocker or a
+ * refused disk; all of them in the message) or ERROR_NOTHING. */
+int plan_check(const struct plan *plan, struct error *error) MUST_CHECK;
+
+/* "flash/fast/db1-vda", new string. */
+char *plan_destination_describe(const struct plan_destination *destination) MUST_CHECK;
+const char *plan_action_word(enum plan_action action);
+const char *plan_strategy_word(enum plan_strategy strategy);
+
+/* The destination for domain_rewrite and the mirror; borrows from the plan, but for hosts, which
+ * the caller releases with free(3). */
+struct rbd_destination plan_rbd_destination(const struct plan_destination *destination,
+                                            struct network_host **hosts);
+/* The tier's limits as libvirt's <iotune>, and whether they are to be set that way. */
+struct iotune plan_iotune(const struct policy_qos *qos);
+bool plan_wants_iotune(const struct plan_destination *destination);
+/* The domain's XML with these disks (all that move when targets is NULL) on their destination. */
+int plan_rewrite(const struct plan *plan, const struct domain *domain, const char *const *targets,
+                 size_t target_count, char **xml, struct error *error) MUST_CHECK;
+
+/* design.md's JSON; released with json_object_put. */
+struct json_object *plan_json(const struct plan *plan) MUST_CHECK;
+/* Everything that a later process needs to finish or undo the plan, and back. */
+char *plan_to_record(const struct plan *plan) MUST_CHECK; /* JSON, new string */
+int plan_from_record(const char *json, struct plan **plan, struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,159 @@
+/* Any domain XML: what parses can be rewritten, and what was rewritten reads back as the
+ * destination with everything else as it was. Corpus: corpus/, one domain per file. */
+#include "domain/domain.h"
+
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Not assert(3): the property is checked whatever NDEBUG says. */
+static void require(bool holds, const char *property, const struct error *error)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "does not hold: %s %s\n", property,
+            error && error->message ? error->message : "");
+    abort();
+}
+
+static struct domain *parse(const char *xml, const char *property)
+{
+    AUTO_ERROR struct error error = {0};
+    struct domain *domain = NULL;
+    int result = domain_parse(xml, strlen(xml), &domain, &error);
+    require(result == 0, property, &error);
+    return domain;
+}
+
+/* ---- One disk before and after ---- */
+
+static void require_same_text(const char *a, const char *b, const char *property)
+{
+    require(text_equal(a, b), property, NULL);
+}
+
+static void require_same_guest_view(const struct disk *a, const struct disk *b)
+{
+    require_same_text(a->target, b->target, "target is kept");
+    require_same_text(a->bus, b->bus, "bus is kept");
+    require_same_text(a->serial, b->serial, "serial is kept");
+    require_same_text(a->alias, b->alias, "alias is kept");
+    require_same_text(a->device_name, b->device_name, "device is kept");
+    require(a->readonly == b->readonly && a->shareable == b->shareable &&
+                a->transient == b->transient && a->removable == b->removable,
+            "flags are kept", NULL);
+}
+
+static void require_untouched(const struct disk *a, const struct disk *b)
+{
+    require_same_guest_view(a, b);
+    require_same_text(a->type_name, b->type_name, "type of another disk is kept");
+    require_same_text(a->source.path, b->source.path, "path of another disk is kept");
+    require_same_text(a->source.name, b->source.name, "name of another disk is kept");
+    require_same_text(a->format, b->format, "format of another disk is kept");
+    require_same_text(a->cache, b->cache, "cache of another disk is kept");
+    require_same_text(a->io, b->io, "io of another disk is kept");
+    require(a->source.type == b->source.type && a->backing_depth == b->backing_depth &&
+                a->has_mirror == b->has_mirror && a->has_iotune == b->has_iotune,
+            "another disk is kept", NULL);
+}
+
+static void require_rewritten(const struct disk *before, const struct disk *after,
+                              const struct disk_rewrite *rewrite)
+{
+    CLEANUP(disk_source_clear) struct disk_source wanted = {0};
+    rbd_destination_source(&rewrite->destination, &wanted);
+    require_same_guest_view(before, after);
+    require(disk_source_same(&after->source, &wanted), "the source is the destination", NULL);
+    require_same_text(after->source.auth_user, wanted.auth_user, "user");
+    require_same_text(after->source.secret_usage, wanted.secret_usage, "secret");
+    require_same_text(after->type_name, "network", "type='network'");
+    require_same_text(after->format, "raw", "driver type='raw'");
+    require_same_text(after->cache, rewrite->cache ? rewrite->cache : before->cache, "cache");
+    require_same_text(after->discard, rewrite->discard ? rewrite->discard : before->discard,
+                      "discard");
+    require(!text_equal(after->io, "native") && !text_equal(after->io, "io_uring"),
+            "no io of files", NULL);
+    require(after->backing_depth == 0 && !after->has_mirror && !after->has_slices,
+            "nothing of the old source", NULL);
+    require(after->has_iotune == (before->has_iotune || rewrite->iotune), "iotune", NULL);
+}
+
+/* ---- One rewrite ---- */
+
+static bool has_control_character(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ')
+            return true;
+    return false;
+}
+
+static void check_rewrite(const struct domain *domain, const struct disk_rewrite *rewrite)
+{
+    AUTO_ERROR struct error error = {0};
+    AUTO_FREE char *xml = NULL;
+    const struct disk *disk = domain_disk(domain, rewrite->target);
+    int result = domain_rewrite(domain, rewrite, 1, &xml, &error);
+    if (disk->encrypted) {
+        require(result < 0 && error.code == ERROR_UNSUPPORTED, "encrypted is refused", &error);
+        return;
+    }
+    if (has_control_character(domain->name)) {
+        require(result < 0 && error.code == ERROR_INPUT, "a control character is refused", &error);
+        return;
+    }
+    require(result == 0, "what parses can be rewritten", &error);
+
+    CLEANUP(domain_freep) struct domain *after = parse(xml, "what was written parses");
+    require(after->disks.count == domain->disks.count, "the number of disks", NULL);
+    require_same_text(after->name, domain->name, "name");
+    require_same_text(after->tier_label, domain->tier_label, "tier label");
+    for (size_t i = 0; i < after->disks.count; i++) {
+        if (&domain->disks.items[i] == disk)
+            require_rewritten(disk, &after->disks.items[i], rewrite);
+        else
+            require_untouched(&domain->disks.items[i], &after->disks.items[i]);
+    }
+    AUTO_FREE char *again = NULL;
+    require(domain_rewrite(after, rewrite, 1, &again, &error) == 0, "again", &error);
+    require_same_text(again, xml, "once more changes nothing");
+    AUTO_FREE char *diff = text_diff("before", domain->xml, "after", xml);
+    require((*diff == '\0') == text_equal(domain->xml, xml), "the diff tells", NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    AUTO_ERROR struct error error = {0};
+    CLEANUP(domain_freep) struct domain *domain = NULL;
+    if (domain_parse((const char *)data, size, &domain, &error) < 0) {
+        require(!domain && error.code == ERROR_INPUT && error.message, "refused well", &error);
+        return 0;
+    }
+    AUTO_FREE char *same = NULL;
+    require(domain_rewrite(domain, NULL, 0, &same, &error) == 0, "pass-through", &error);
+    require_same_text(same, domain->xml, "pass-through changes nothing");
+
+    const struct network_host host = {.name = (char *)"fd00::1", .port = (char *)"6789"};
+    const struct iotune iotune = {.total_iops_sec = 1};
+    for (size_t i = 0; i < domain->disks.count && i < 3; i++) {
+        const struct disk_rewrite rewrites[] = {
+            {.target = domain->disks.items[i].target,
+             .destination = {.hosts = &host,
+                             .host_count = 1,
+                             .user = domain->name, /* any text that XML can hold */
+                             .secret_usage = domain->name,
+                             .pool = "p",
+                             .image = "i"},
+             .cache = "none",
+             .discard = "unmap",
+             .iotune = &iotune},
+            {.target = domain->disks.items[i].target,
+             .destination =
+                 {.config_file = domain->name, .pool = "p", .name_space = "n", .image = "i"}},
+        };
+        check_rewrite(domain, &rewrites[0]);
+        check_rewrite(domain, &rewrites[1]);
+    }
+    return 0;
+}

@@ -51,7 +51,7 @@ static char *expand(const char *template, const struct domain *domain, const str
 /* What is quoted in a message is cut and cleaned: it comes out of a domain's XML. */
 static char *printable(const char *text)
 {
-    char *copy = text_slice(text, strnlen(text, 2 * IMAGE_NAME_MAX_BYTES));
+    char *copy = text_slice(text, strnlen(text, (size_t)2 * IMAGE_NAME_MAX_BYTES));
     for (char *c = copy; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = '?';

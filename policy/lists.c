@@ -17,7 +17,7 @@ static int no_such_word(const struct policy_key *key, const struct policy_node *
     }
     policy_expected(key, value, expected.text, error);
     const char *closest =
-        value->kind == NODE_SCALAR ? policy_likely(value->text, texts, count) : NULL;
+        value->kind == NODE_SCALAR ? text_closest(value->text, texts, count) : NULL;
     return closest ? error_hint(error, "did you mean '%s'?", closest) : -1;
 }
 

@@ -5,6 +5,7 @@
 #include "policy/mons.h"
 #include "policy/policy.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <strings.h>
 
@@ -50,9 +51,11 @@ const struct policy_cluster *policy_cluster_of(const struct policy *policy,
     const char *conf = source->config_file;
     if (!conf && source->hosts.count == 0)
         conf = DEFAULT_CONF;
-    for (size_t i = 0; conf && i < policy->clusters.count; i++)
-        if (text_equal(policy->clusters.items[i]->conf, conf))
-            return policy->clusters.items[i];
+    for (size_t i = 0; conf && i < policy->clusters.count; i++) {
+        const struct policy_cluster *cluster = policy->clusters.items[i];
+        if (text_equal(cluster->conf, conf))
+            return cluster;
+    }
     return NULL;
 }
 
@@ -283,7 +286,9 @@ static void explain_condition(struct buffer *line, const struct condition *condi
 
 static void explain_size(struct buffer *line, const struct policy_match *match, uint64_t capacity)
 {
-    AUTO_FREE char *size = capacity ? format_size(capacity) : text_dup("not known");
+    AUTO_FREE char *rounded = format_size(capacity);
+    AUTO_FREE char *size =
+        capacity ? text_format("%s (%" PRIu64 " bytes)", rounded, capacity) : text_dup("not known");
     AUTO_FREE char *least = format_size(match->min_size);
     AUTO_FREE char *most = format_size(match->max_size);
     buffer_format(line, "size is %s, the rule wants ", size);

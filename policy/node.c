@@ -35,23 +35,6 @@ char *policy_shorten(const char *text)
     return text_format("%.*s…", (int)length, text);
 }
 
-static bool is_swapped(const char *a, const char *b)
-{
-    size_t length = strlen(a), same = 0;
-    while (a[same] && a[same] == b[same])
-        same++;
-    return length == strlen(b) && same + 1 < length && a[same] == b[same + 1] &&
-           a[same + 1] == b[same] && strcmp(a + same + 2, b + same + 2) == 0;
-}
-
-const char *policy_likely(const char *word, const char *const candidates[], size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (is_swapped(word, candidates[i]))
-            return candidates[i];
-    return text_closest(word, candidates, count);
-}
-
 char *policy_node_describe(const struct policy_node *node)
 {
     if (node->kind == NODE_LIST)

@@ -38,9 +38,6 @@ char *policy_node_describe(const struct policy_node *node) MUST_CHECK;
 /* As text_dup, cut to what fits into a message. */
 char *policy_shorten(const char *text) MUST_CHECK;
 
-/* The candidate that was most likely meant: text_closest, or two neighbouring letters swapped. */
-const char *policy_likely(const char *word, const char *const candidates[], size_t count);
-
 /* ERROR_POLICY: "FILE:LINE:COLUMN: what". */
 int policy_fault(const struct policy_place *place, struct error *error, const char *format, ...)
     PRINTF(3, 4);

@@ -130,7 +130,7 @@ static int unknown_tier(const struct policy_draft *draft, const struct policy_no
         names[i] = tiers->items[i]->name;
     AUTO_FREE char *word = policy_shorten(node->text);
     policy_fault(&node->place, error, "unknown tier '%s'", word);
-    const char *closest = policy_likely(node->text, names, tiers->count);
+    const char *closest = text_closest(node->text, names, tiers->count);
     return closest ? error_hint(error, "did you mean '%s'?", closest)
                    : error_hint(error, "tiers are defined under 'tiers'");
 }

@@ -117,7 +117,7 @@ static int unknown_key(const char *path, const struct policy_node *key, struct e
         if (name)
             names[count++] = name;
     }
-    const char *closest = policy_likely(key->text, names, count);
+    const char *closest = text_closest(key->text, names, count);
     if (closest)
         return error_hint(error, "did you mean '%s'?", closest);
     const struct policy_key *elsewhere = find_elsewhere(key->text);

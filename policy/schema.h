@@ -47,9 +47,10 @@ int policy_expected(const struct policy_key *key, const struct policy_node *valu
 
 /* values.c */
 policy_bind policy_bind_version, policy_bind_text, policy_bind_file, policy_bind_user,
-    policy_bind_pool_name, policy_bind_reference, policy_bind_boolean, policy_bind_true,
-    policy_bind_count, policy_bind_small_count, policy_bind_size, policy_bind_rate,
-    policy_bind_duration, policy_bind_factor, policy_bind_word, policy_bind_word_text;
+    policy_bind_secret, policy_bind_pool_name, policy_bind_reference, policy_bind_boolean,
+    policy_bind_true, policy_bind_count, policy_bind_small_count, policy_bind_size,
+    policy_bind_rate, policy_bind_duration, policy_bind_factor, policy_bind_word,
+    policy_bind_word_text;
 /* lists.c */
 policy_bind policy_bind_words, policy_bind_flags, policy_bind_names, policy_bind_globs,
     policy_bind_uuids, policy_bind_monitors;

@@ -21,7 +21,7 @@ int policy_unknown_cluster(const struct policy_draft *draft, const struct policy
         names[i] = clusters->items[i]->name;
     AUTO_FREE char *word = policy_shorten(name);
     policy_fault(&node->place, error, "unknown cluster '%s'", word);
-    const char *closest = policy_likely(name, names, clusters->count);
+    const char *closest = text_closest(name, names, clusters->count);
     return closest ? error_hint(error, "did you mean '%s'?", closest)
                    : error_hint(error, "clusters are defined under 'clusters'");
 }

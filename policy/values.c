@@ -80,6 +80,24 @@ int policy_bind_user(struct policy_draft *draft UNUSED, const struct policy_key 
     return 0;
 }
 
+/* Forty characters of base64, as ceph-authtool prints a key. */
+static bool is_cephx_key(const char *text)
+{
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    return strlen(text) == 40 && strspn(text, base64) == 38 && strcmp(text + 38, "==") == 0;
+}
+
+/* Whoever writes the key itself is told so without it being repeated. */
+int policy_bind_secret(struct policy_draft *draft, const struct policy_key *key, void *field,
+                       const struct policy_node *value, struct error *error)
+{
+    if (value->kind != NODE_SCALAR || !is_cephx_key(value->text))
+        return policy_bind_text(draft, key, field, value, error);
+    policy_fault(&value->place, error, "secret: this looks like a cephx key itself");
+    return error_hint(error, "give the key to libvirt (virsh secret-set-value), and here the UUID "
+                             "or usage name of that secret");
+}
+
 int policy_bind_pool_name(struct policy_draft *draft UNUSED, const struct policy_key *key,
                           void *field, const struct policy_node *value, struct error *error)
 {

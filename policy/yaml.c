@@ -175,8 +175,12 @@ static int read_document(const struct reader *reader, yaml_event_t *event,
     if (next_event(reader, event) < 0)
         return -1;
     CLEANUP(policy_node_freep) struct policy_node *node = read_node(reader, event, 0);
-    if (!node || next_event(reader, event) < 0 || next_event(reader, event) < 0)
+    if (!node)
         return -1;
+    do { /* past the document's end */
+        if (next_event(reader, event) < 0)
+            return -1;
+    } while (event->type == YAML_DOCUMENT_END_EVENT);
     place = place_of(reader, &event->start_mark);
     if (event->type != YAML_STREAM_END_EVENT)
         return policy_fault(&place, reader->error, "a second document begins here");
@@ -200,8 +204,10 @@ int policy_yaml_read(const char *text, size_t length, const char *file, size_t *
 
     struct reader reader = {&parser, text, length, file, nodes_left, error};
     CLEANUP(yaml_event_delete) yaml_event_t event = {0};
-    if (next_event(&reader, &event) < 0 || next_event(&reader, &event) < 0)
-        return -1;
+    do { /* past the stream's start */
+        if (next_event(&reader, &event) < 0)
+            return -1;
+    } while (event.type == YAML_STREAM_START_EVENT);
     if (event.type == YAML_STREAM_END_EVENT)
         return 0;
     return read_document(&reader, &event, root);

@@ -31,6 +31,19 @@ find_missing() {
     done
 }
 
+# Older systems have some of them inside other packages.
+keep_known() {
+    local package known=()
+    for package in "${missing[@]}"; do
+        if [[ $(apt-cache policy "$package") =~ "Candidate: "[^\(] ]]; then
+            known+=("$package")
+        else
+            echo "not a package of this system: $package" >&2
+        fi
+    done
+    missing=("${known[@]}")
+}
+
 # Services that packages would start are kept from it: by the policy that Debian's
 # containers have, made here only while apt-get runs, if there is none.
 install_packages() {
@@ -54,6 +67,8 @@ main() {
         return 1
     fi
     apt-get update
+    keep_known
+    ((${#missing[@]} > 0)) || return 0
     echo "installing: ${missing[*]}"
     install_packages "${missing[@]}"
 }

@@ -71,19 +71,25 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
+/* Insertions, deletions, replacements, and swaps of neighbours (optimal string alignment). */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t width = strlen(b) + 1;
-    AUTO_FREE size_t *row = memory_new(width, sizeof(*row));
+    AUTO_FREE size_t *cells = memory_new(3 * width, sizeof(*cells));
+    size_t *before = cells, *above = cells + width, *row = cells + 2 * width;
     for (size_t j = 0; j < width; j++)
         row[j] = j;
     for (size_t i = 1; i <= strlen(a); i++) {
-        size_t diagonal = row[0];
+        size_t *reused = before;
+        before = above;
+        above = row;
+        row = reused;
         row[0] = i;
         for (size_t j = 1; j < width; j++) {
-            size_t above = row[j];
-            row[j] = smallest(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
+            row[j] = smallest(row[j - 1] + 1, above[j] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && before[j - 2] + 1 < row[j])
+                row[j] = before[j - 2] + 1;
         }
     }
     return row[width - 1];

@@ -42,8 +42,8 @@ static inline bool text_empty(const char *text)
 /* Overwrites a secret before it is released; for CLEANUP on a char *. */
 void text_burn(char **secret);
 
-/* The candidate that a misspelt word most likely meant (Levenshtein distance at most a third of
- * its length, at least 1), or NULL. */
+/* The candidate that a misspelt word most likely meant (insertions, deletions, replacements
+ * and swapped letters: at most a third of its length, at least 1), or NULL. */
 const char *text_closest(const char *word, const char *const candidates[], size_t count);
 
 /* A growing piece of text. Zero-initialise; release with buffer_clear, or take .text away. */

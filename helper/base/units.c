@@ -2,23 +2,29 @@
 
 #include "base/text.h"
 
-#include <errno.h>
 #include <math.h>
 
-/* The number that text starts with, and where it ends. Only plain decimal notation: strtod(3)
- * alone would take "inf", "nan", "0x10" and "1e9". */
+/* The number that text starts with, and where it ends. Only plain decimal notation, and not by
+ * strtod(3): that would take "inf", "nan", "0x10" and "1e9", and wants a comma in some locales. */
 static int parse_number(const char *text, double *number, const char **rest, struct error *error)
 {
-    size_t length = strspn(text, "0123456789.");
-    AUTO_FREE char *digits = text_slice(text, length);
-    char *end = NULL;
-    errno = 0;
-    *number = strtod(digits, &end);
-    if (length == 0 || *end || errno || strcmp(digits, ".") == 0)
+    double mantissa = 0, divisor = 1;
+    size_t digits = 0;
+    bool point = false;
+    const char *at = text;
+    for (; (*at >= '0' && *at <= '9') || (*at == '.' && !point); at++) {
+        if (*at == '.') {
+            point = true;
+            continue;
+        }
+        mantissa = mantissa * 10 + (*at - '0');
+        divisor *= point ? 10 : 1;
+        digits++;
+    }
+    if (digits == 0 || *at == '.' || !isfinite(mantissa) || !isfinite(divisor))
         return error_set(error, ERROR_INPUT, "'%s' does not start with a number", text);
-    *rest = text + length;
-    while (**rest == ' ')
-        (*rest)++;
+    *number = mantissa / divisor;
+    *rest = at + strspn(at, " ");
     return 0;
 }
 
@@ -94,7 +100,8 @@ char *format_size(uint64_t bytes)
     static const char *const suffixes[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     double value = (double)bytes;
     size_t unit = 0;
-    while (value >= 1024 && unit + 1 < ARRAY_SIZE(suffixes)) {
+    /* What would be printed as 1024.0 is 1 of the next. */
+    while (value >= (unit ? 1023.95 : 1024) && unit + 1 < ARRAY_SIZE(suffixes)) {
         value /= 1024;
         unit++;
     }

@@ -70,7 +70,7 @@ static int set_behaviour(struct ceph_cluster *cluster, struct error *error)
     if (set_options(cluster, options, error) < 0)
         return -1;
     /* rados_conf_set only notes the values; parsing an empty command line applies them. Without it
-     * the first errors of a connection still go to stderr. */
+     * the first errors of a connection go to stderr, a key that cannot be decoded among them. */
     const char *arguments[] = {"virt-pivot", NULL};
     int result = rados_conf_parse_argv(cluster->rados, 1, arguments);
     if (result < 0)
@@ -176,6 +176,13 @@ static int set_credentials(struct ceph_cluster *cluster, const struct ceph_login
     return set_options(cluster, options, error);
 }
 
+static int needs_user(const struct ceph_cluster *cluster, struct error *error)
+{
+    error_set(error, ERROR_DENIED, "cluster '%s' wants another authentication than that of %s",
+              cluster->name, cluster->user);
+    return error_hint(error, "name the cluster's user and its secret in the policy");
+}
+
 /* What a refused connection means: the monitors are known to answer. */
 static int explain_refusal(const struct ceph_cluster *cluster, const struct ceph_login *login,
                            int result, struct error *error)
@@ -184,6 +191,8 @@ static int explain_refusal(const struct ceph_cluster *cluster, const struct ceph
     switch (-result) {
     case EACCES:
     case EPERM:
+        if (!login->user)
+            return needs_user(cluster, error);
         error_set(error, ERROR_DENIED, "cluster '%s' refuses %s: %s", cluster->name, cluster->user,
                   text);
         return error_hint(error,
@@ -191,9 +200,7 @@ static int explain_refusal(const struct ceph_cluster *cluster, const struct ceph
                           "mon 'profile rbd': compare with 'ceph auth get %s'",
                           cluster->user);
     case EOPNOTSUPP:
-        error_set(error, ERROR_DENIED, "cluster '%s' refuses %s: it demands another authentication",
-                  cluster->name, cluster->user);
-        return error_hint(error, "name the user and its secret in the policy");
+        return needs_user(cluster, error);
     case ENOENT:
     case EINVAL:
         error_set(error, ERROR_DENIED, "cluster '%s': no usable key of %s in %s: %s", cluster->name,
@@ -237,7 +244,10 @@ int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, 
     fresh->user = login->user ? text_format("client.%s", login->user) : text_dup("no user");
     fresh->timeout = login->timeout ? login->timeout : DEFAULT_TIMEOUT;
 
-    int result = rados_create(&fresh->rados, login->user);
+    /* With the cluster's name, unlike rados_create: without one no option takes effect before the
+     * connection stands, and the default keyrings are not looked for in the usual places. */
+    int result =
+        rados_create2(&fresh->rados, "ceph", login->user ? fresh->user : "client.admin", 0);
     if (result < 0) {
         fresh->rados = NULL;
         return ceph_failure(error, fresh, NULL, result, "librados cannot start");

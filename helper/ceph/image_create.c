@@ -271,7 +271,8 @@ static int create(const struct making *making, struct error *error)
         return -1;
     int result = ceph_names_settle(making->pool, making->draft.image, making->spec->name.image);
     if (result < 0)
-        return making_failed(making, result, "an interrupted rename cannot be settled", error);
+        return making_failed(making, result,
+                             "what an earlier try may have left cannot be looked at", error);
 
     bool finished = false;
     if (look_at_final(making, &finished, error) == 0 && (finished || make(making, error) == 0))

@@ -197,8 +197,7 @@ static int remove_owned(struct ceph_cluster *cluster, const struct ceph_image_na
 {
     int result = ceph_names_settle(pool, draft->image, name->image);
     if (result < 0)
-        return removal_failed(cluster, name, result,
-                              "has an interrupted rename that cannot be settled", error);
+        return removal_failed(cluster, name, result, "cannot be looked at", error);
     AUTO_CLAIM struct ceph_claim claim = {0};
     if (ceph_claim_read(cluster, name, &claim, error) < 0)
         return -1;

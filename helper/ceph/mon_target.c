@@ -104,8 +104,10 @@ int mon_targets_parse(const char *text, struct mon_targets *targets, struct erro
     for (char *word = strtok_r(copy, SEPARATORS, &rest); word;
          word = strtok_r(NULL, SEPARATORS, &rest)) {
         AUTO_FREE char *shown = ceph_printable(word);
-        if (targets->count == MAX_TARGETS)
-            return error_set(error, ERROR_INPUT, "more than %d monitors", MAX_TARGETS);
+        if (targets->count == MAX_TARGETS) {
+            error_set(error, ERROR_INPUT, "more than %d monitors are named", MAX_TARGETS);
+            return error_hint(error, "some of them are enough: the cluster tells the rest");
+        }
         if (!read_target(word, targets)) {
             error_set(error, ERROR_INPUT, "'%s' is not a monitor's address", shown);
             return error_hint(error, "write host, host:port or [IPv6]:port");

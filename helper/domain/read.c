@@ -239,7 +239,7 @@ static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
 
     xmlNode *source = element_child(node, "source");
     read_source(source, disk->type_name, &disk->source);
-    if (!disk->source.auth_user)
+    if (!source || !element_child(source, "auth"))
         read_auth(element_child(node, "auth"), &disk->source);
     read_driver(element_child(node, "driver"), disk);
     disk->serial = content(element_child(node, "serial"));

@@ -161,11 +161,25 @@ static int read_version(struct journal *journal, int *version, struct error *err
     return 0;
 }
 
+/* SQLite does not wait by itself for the lock that this takes, and two processes may well open a
+ * new journal in the same moment. */
+static int use_wal(struct journal *journal, struct error *error)
+{
+    for (int waited = 0;; waited += 10) {
+        if (journal_run(journal, error, "PRAGMA journal_mode=WAL", "") == 0)
+            return 0;
+        if (sqlite3_errcode(journal->database) != SQLITE_BUSY || waited >= BUSY_MILLISECONDS)
+            return -1;
+        error_clear(error);
+        sqlite3_sleep(10);
+    }
+}
+
 static int set_up(struct journal *journal, struct error *error)
 {
     sqlite3_busy_timeout(journal->database, BUSY_MILLISECONDS);
     int version = 0;
-    if (journal_run(journal, error, "PRAGMA journal_mode=WAL", "") < 0 ||
+    if (use_wal(journal, error) < 0 ||
         journal_run(journal, error, "PRAGMA synchronous=FULL", "") < 0 ||
         journal_run(journal, error, "PRAGMA foreign_keys=ON", "") < 0)
         return -1;

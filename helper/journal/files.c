@@ -22,13 +22,25 @@ static int lock_holder(int fd)
     return (int)strtol(text, NULL, 10);
 }
 
+/* journal_is_locked holds the file, shared, for the moment in which it looks: that passes, a holder
+ * stays. */
+static bool take(int fd)
+{
+    for (unsigned tries = 0; tries < 10; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    return false;
+}
+
 int journal_lock(struct journal *journal, const char *uuid, int *lock, struct error *error)
 {
     int fd = open_lock(journal, uuid, O_RDWR | O_CREAT);
     if (fd < 0)
         return error_set(error, ERROR_FAILED, "cannot open the lock of domain %s in %s/locks: %s",
                          uuid, journal->directory, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (!take(fd)) {
         error_set(error, ERROR_BUSY, "another virt-pivot (process %d) is at work on this domain",
                   lock_holder(fd));
         error_hint(error, "'virt-pivot status' shows it; 'virt-pivot cancel' ends it");
@@ -106,11 +118,13 @@ int journal_save_definition(struct journal *journal, int64_t id, const char *dom
 {
     char stamp[32];
     struct tm utc;
-    time_t now = time(NULL);
-    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &utc));
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%S", gmtime_r(&now.tv_sec, &utc));
     AUTO_FREE char *name = tame(domain);
     AUTO_FREE char *folder = text_format("%s/definitions", journal->directory);
-    AUTO_FREE char *path = text_format("%s/%s-%s-%s.xml", folder, name, uuid, stamp);
+    AUTO_FREE char *path =
+        text_format("%s/%s-%s-%s.%06ldZ.xml", folder, name, uuid, stamp, now.tv_nsec / 1000);
     if (write_durably(folder, path, xml, error) < 0)
         return -1;
     return journal_run(journal, error,

@@ -15,9 +15,11 @@ cluster_folder() {
     fi
 }
 
+# In /, as under an init system: Debian 13's OSD finds its classes by a relative path.
 ceph_daemon() {
     local folder=$1 program=$2 id=$3
-    "$program" -c "$folder/ceph.conf" -i "$id" </dev/null >>"$folder/log/start.log" 2>&1 ||
+    (cd / && "$program" -c "$folder/ceph.conf" -i "$id") \
+        </dev/null >>"$folder/log/start.log" 2>&1 ||
         die "$program of $folder does not start: see $folder/log"
 }
 

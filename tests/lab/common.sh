@@ -49,8 +49,9 @@ wait_for() {
 # A process belongs to this lab if its command line names the state folder, or if
 # it lives in the lab's mount namespace, which has a mount named after it.
 is_ours() {
-    [[ -r /proc/$1/cmdline ]] || return 1
-    tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null | grep -qF -- "$VP_LAB_DIR/" ||
+    local command_line
+    command_line=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") || return 1
+    [[ $command_line == *"$VP_LAB_DIR/"* ]] ||
         grep -qsF " vp-lab:$VP_LAB_DIR " "/proc/$1/mountinfo"
 }
 

@@ -86,26 +86,25 @@ make_volume_disk() {
 }
 
 make_nbd_disk() {
-    local listen=(--socket "$file.nbd") host="<host transport='unix' socket='$file.nbd'/>" port
+    local host="<host transport='unix' socket='$file.nbd'/>" number
     type=network format=raw
     filled_file "$file.raw" "$size" "$fill"
     if [[ ${options[tcp]:-} ]]; then
-        port=$(free_nbd_port)
-        listen=(--bind 127.0.0.1 --port "$port")
-        host="<host name='127.0.0.1' port='$port'/>"
+        # The lab's first two ports belong to the monitors.
+        for number in 3 4 5 6 7 8 none; do
+            [[ $number != none ]] || die "no port left for another nbd export"
+            ! start_nbd_server --bind 127.0.0.1 --port "$(port $number)" || break
+        done
+        host="<host name='127.0.0.1' port='$(port $number)'/>"
+    else
+        start_nbd_server --socket "$file.nbd"
     fi
-    qemu-nbd --fork --persistent --shared 8 --format raw --export-name "$target" \
-        --pid-file "$file.nbd.pid" "${listen[@]}" "$file.raw" </dev/null >"$file.nbd.log" 2>&1
     source="<source protocol='nbd' name='$target'>$host</source>"
 }
 
-# The lab's first two ports belong to the monitors.
-free_nbd_port() {
-    local number
-    for number in 3 4 5 6 7 8; do
-        port_is_used "$(port $number)" || { port $number && return; }
-    done
-    die "no port left for another nbd export"
+start_nbd_server() {
+    qemu-nbd --fork --persistent --shared 8 --format raw --export-name "$target" \
+        --pid-file "$file.nbd.pid" "$@" "$file.raw" </dev/null >"$file.nbd.log" 2>&1
 }
 
 make_rbd_disk() {

@@ -14,7 +14,10 @@ import xml.etree.ElementTree as ET
 
 
 def cluster_of(source):
-    port = source.find("host").get("port")
+    host, config = source.find("host"), source.find("config")
+    if host is None and config is not None:
+        return os.path.basename(os.path.dirname(config.get("file")))  # ceph/NAME/ceph.conf
+    port = host.get("port")
     for name, value in os.environ.items():
         if name.startswith("VP_LAB_PORT_") and value == port:
             return name[len("VP_LAB_PORT_"):]

@@ -52,6 +52,11 @@ stop_libvirtd() {
     rm -f "$file"
 }
 
+# libvirtd asks QEMU what it can do when that is first needed, for seconds: not in a test.
+probe_emulator() {
+    virsh -q -c "$VP_LAB_URI" domcapabilities --virttype qemu --machine pc >/dev/null
+}
+
 define_secret() {
     local name=$1 key_file=$2 xml
     xml="<secret ephemeral='no' private='no'><uuid>${SECRET_UUID[$name]}</uuid>

@@ -42,7 +42,7 @@ must_fail() {
 processes_of() {
     local process
     for process in /proc/[0-9]*; do
-        if tr '\0' '\n' <"$process/cmdline" 2>/dev/null | grep -qF "$1/" ||
+        if [[ $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) == *"$1/"* ]] ||
             grep -qsF " vp-lab:$1 " "$process/mountinfo"; then
             echo "${process#/proc/}"
         fi
@@ -140,7 +140,7 @@ check_other_disks() {
         [[ $(lab virsh -q domstate k) != "shut off"* ]] || break
         sleep 0.1
     done
-    lab guest log k | grep -q VP-POWER-BUTTON || fail "the guest did not see its power button"
+    [[ $(lab guest log k) == *VP-POWER-BUTTON* ]] || fail "the guest did not see its power button"
     lab guest remove k
 }
 

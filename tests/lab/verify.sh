@@ -28,10 +28,11 @@ export_image() {
     esac
 }
 
+# Says what rbd says only if it fails: not every version can be told to show no progress.
 snapshot_verb() {
-    local verb=$1 place=${2#rbd:}
-    rbd -c "$(cluster_folder "${place%%/*}")/ceph.conf" snap "$verb" --no-progress \
-        "${place#*/}@vp-lab-verify"
+    local verb=$1 place=${2#rbd:} talk
+    talk=$(rbd -c "$(cluster_folder "${place%%/*}")/ceph.conf" snap "$verb" \
+        "${place#*/}@vp-lab-verify" 2>&1) || die "$talk"
 }
 
 # Reads the variables of verify_writes.

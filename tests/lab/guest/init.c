@@ -18,6 +18,8 @@
  *   VP-MISSING DISK, VP-OFF, VP-REBOOT, VP-POWER-BUTTON
  */
 #define _GNU_SOURCE
+#include <sys/mount.h> /* first: older ones break after linux/fs.h */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -28,7 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -337,7 +338,7 @@ int main(void)
     guest.console = open("/dev/ttyS0", O_WRONLY | O_NOCTTY);
     load_modules(&guest);
     clock_gettime(CLOCK_REALTIME, &now);
-    if (getrandom(&guest.boot, sizeof(guest.boot), GRND_INSECURE) < 0) {
+    if (getrandom(&guest.boot, sizeof(guest.boot), GRND_NONBLOCK) < 0) {
         guest.boot = 0;
     }
     guest.boot ^= stamp_mix((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);

@@ -166,6 +166,10 @@ static void finds_auth_in_either_place(void **state UNUSED)
         "<secret type='ceph' usage='x y'/></auth></source><target dev='vda'/></disk>",
         "<disk type='network'><auth username='u'><secret type='ceph' usage='x y'/></auth>"
         "<source protocol='rbd' name='p/i'/><target dev='vda'/></disk>",
+        /* in both: the source's own counts */
+        "<disk type='network'><auth username='v'><secret type='ceph' uuid='z'/></auth>"
+        "<source protocol='rbd' name='p/i'><auth username='u'><secret usage='x y'/></auth>"
+        "</source><target dev='vda'/></disk>",
     };
     for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
         AUTO_FREE char *xml = domain_with(disks[i]);

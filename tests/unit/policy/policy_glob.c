@@ -43,6 +43,7 @@ static void test_matches(void **state UNUSED)
         {"[\\]]", "]", true},
         {"[a\\-c]", "b", false},
         {"[a\\-c]", "-", true},
+        {"[A-\\]]", "Z", true},
         {"[ä-ö]", "ö", true},
         {"[ä-ö]", "ü", false},
         {"\\*", "*", true},
@@ -151,6 +152,8 @@ static void test_covers(void **state UNUSED)
         {"/var/**/x", "/var/a/**/x", true},
         {"**/x", "/**/x", true},
         {"*", "**", false},
+        {"[", "[", false},
+        {"*", "a\\", false},
         {"a", "[a]", false}, /* true in fact, but nobody looks that closely */
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

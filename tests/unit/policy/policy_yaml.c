@@ -16,7 +16,7 @@ static void test_not_yaml(void **state UNUSED)
         {"version: 1\nverify: \xff\xfe\n", "p.yaml:2:9: "},
         {"version: 1\nverify: ä\xc3(\n", "p.yaml:2:11: "},
         {"version: 1\nverify: \x01\n", "p.yaml:2:9: "},
-        {"version: 1\nverify: \"\\q\"\n", "p.yaml:2:9: "},
+        {"version: 1\nverify: \"\\q\"\n", "p.yaml:2:10: "},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         AUTO_ERROR struct error error = {0};

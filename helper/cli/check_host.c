@@ -1,0 +1,258 @@
+/* `check`, the part about this host: hook, versions, state directory, journal. */
+#include "cli/check.h"
+#include "plan/versions.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <sys/stat.h>
+
+#define HOOK_FOLDER "/etc/libvirt/hooks/qemu.d"
+#define HOOK_NAME "virt-pivot-hook"
+
+/* ---- the hook ---- */
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool is_ours(const char *name, const char *path)
+{
+    if (text_equal(name, HOOK_NAME))
+        return true;
+    char target[4096] = "";
+    return readlink(path, target, sizeof(target) - 1) > 0 &&
+           text_equal(last_part(target), HOOK_NAME);
+}
+
+static void closedirp(DIR *const *directory)
+{
+    if (*directory)
+        closedir(*directory);
+}
+
+enum hook_state hook_look(const char *folder, char **path)
+{
+    CLEANUP(closedirp) DIR *directory = opendir(folder);
+    if (!directory)
+        return errno == ENOENT || errno == ENOTDIR ? HOOK_MISSING : HOOK_UNSEEN;
+    enum hook_state state = HOOK_MISSING;
+    for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        AUTO_FREE char *candidate = text_format("%s/%s", folder, entry->d_name);
+        if (state == HOOK_INSTALLED || !is_ours(entry->d_name, candidate))
+            continue;
+        struct stat status;
+        bool runs = stat(candidate, &status) == 0 && S_ISREG(status.st_mode) &&
+                    (status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH));
+        state = runs ? HOOK_INSTALLED : HOOK_BROKEN;
+        free(*path);
+        *path = STEAL(candidate);
+    }
+    return state;
+}
+
+void check_hook(struct check *check)
+{
+    struct check_report *report = &check->report;
+    const struct policy *policy = check->session.policy;
+    if (!virt_is_local(check->session.virt))
+        return; /* its folder is on another host */
+    AUTO_FREE char *path = NULL;
+    enum hook_state state = hook_look(HOOK_FOLDER, &path);
+    bool wanted = policy->on_migrate || policy->on_restore;
+    switch (state) {
+    case HOOK_INSTALLED:
+        check_add(report, CHECK_OK, "hook", "installed: %s", path);
+        return;
+    case HOOK_BROKEN:
+        check_add(report, CHECK_WARNING, "hook", "%s is not an executable file", path);
+        check_hint(report, "libvirt passes over it: mend the link, or the mode of what it names");
+        return;
+    case HOOK_UNSEEN:
+        check_add(report, wanted ? CHECK_WARNING : CHECK_OK, "hook", "cannot look into %s",
+                  HOOK_FOLDER);
+        check_hint(report, "only root sees whether the hook is installed");
+        return;
+    case HOOK_MISSING:
+        break;
+    }
+    if (!wanted) {
+        check_add(report, CHECK_OK, "hook", "not installed, and no trigger wants it");
+        return;
+    }
+    check_add(report, CHECK_WARNING, "hook", "not installed: the triggers%s%s do nothing",
+              policy->on_migrate ? " on_migrate" : "", policy->on_restore ? " on_restore" : "");
+    check_hint(report, "link " HOOK_NAME " into " HOOK_FOLDER " and reload libvirt's daemon "
+                       "('systemctl reload'), or switch these triggers off");
+}
+
+/* ---- versions ---- */
+
+static void add_version(struct check_report *report, const char *subject, unsigned long version)
+{
+    check_add(report, CHECK_OK, subject, "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000,
+              version % 1000);
+}
+
+static bool is_synchronous(const struct policy_tier *tier)
+{
+    return tier->copy_mode == COPY_SYNCHRONOUS;
+}
+
+static bool any_tier(const struct policy *policy, bool (*is)(const struct policy_tier *))
+{
+    for (size_t i = 0; policy && i < policy->tiers.count; i++)
+        if (is(policy->tiers.items[i]))
+            return true;
+    return false;
+}
+
+static void check_bugs(struct check *check, const struct virt_versions *versions)
+{
+    const struct policy *policy = check->session.policy;
+    size_t index = 0;
+    for (const struct known_bug *bug = known_bug_next(versions, &index); bug;
+         bug = known_bug_next(versions, &index)) {
+        if (bug == known_bug(BUG_NAMESPACE, versions))
+            continue; /* told of the tiers that it hits */
+        if (bug == known_bug(BUG_SYNCHRONOUS, versions) && !any_tier(policy, is_synchronous))
+            continue;
+        /* The plan refuses the disks that a bug would corrupt: no harm comes of the rest. */
+        check_add(&check->report, CHECK_WARNING, bug->of_libvirt ? "libvirt" : "QEMU", "%s%s",
+                  bug->what, bug->effect == BUG_CORRUPTS ? "; such disks are refused" : "");
+        check_hint(&check->report, "%s", bug->remedy);
+    }
+    const struct known_bug *namespaces = known_bug(BUG_NAMESPACE, versions);
+    for (size_t i = 0; policy && namespaces && i < policy->tiers.count; i++) {
+        const struct policy_tier *tier = policy->tiers.items[i];
+        if (!tier->name_space)
+            continue;
+        AUTO_FREE char *subject = text_format("tier %s", tier->name);
+        check_add(&check->report, CHECK_ERROR, subject, "namespace '%s': %s", tier->name_space,
+                  namespaces->what);
+        check_hint(&check->report, "upgrade libvirt to 11.6 or newer, or use a pool without a "
+                                   "namespace; moves to this tier are refused until then");
+    }
+}
+
+static void check_libvirt_versions(struct check *check)
+{
+    AUTO_ERROR struct error error = {0};
+    struct virt_versions versions = {0};
+    if (virt_versions(check->session.virt, &versions, &error) < 0) {
+        check_add_failure(&check->report, CHECK_ERROR, "QEMU", &error);
+        return;
+    }
+    add_version(&check->report, "libvirt", versions.libvirt);
+    add_version(&check->report, "QEMU", versions.hypervisor);
+    check_bugs(check, &versions);
+}
+
+void check_versions(struct check *check)
+{
+    if (check->session.virt)
+        check_libvirt_versions(check);
+    AUTO_FREE char *library = ceph_library_version();
+    check_add(&check->report, CHECK_OK, "librbd", "%s", library);
+}
+
+/* ---- the state directory ---- */
+
+static void check_missing(struct check_report *report, const char *directory)
+{
+    AUTO_FREE char *copy = text_dup(directory); /* dirname(3) writes in it */
+    if (access(dirname(copy), W_OK | X_OK) == 0) {
+        check_add(report, CHECK_OK, "state", "%s is not there yet: the first move makes it",
+                  directory);
+        return;
+    }
+    check_add(report, CHECK_ERROR, "state", "%s is not there, and you may not make it", directory);
+    check_hint(report, "as root: install -d -m 0700 -o USER %s; or name another with --state",
+               directory);
+}
+
+void check_state_directory(struct check_report *report, const char *directory)
+{
+    struct stat status;
+    if (stat(directory, &status) < 0) {
+        if (errno == ENOENT) {
+            check_missing(report, directory);
+            return;
+        }
+        check_add(report, CHECK_ERROR, "state", "cannot look at %s: %s", directory,
+                  strerror(errno));
+        return;
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        check_add(report, CHECK_ERROR, "state", "%s is not a directory", directory);
+        return;
+    }
+    if (access(directory, R_OK | W_OK | X_OK) < 0) {
+        check_add(report, CHECK_ERROR, "state", "%s is not yours to write in", directory);
+        check_hint(report, "run virt-pivot as the user whose directory it is, or name another "
+                           "with --state");
+        return;
+    }
+    if (status.st_mode & (S_IRWXG | S_IRWXO)) {
+        check_add(report, CHECK_WARNING, "state",
+                  "%s has mode %04o: others could get at saved definitions, which may hold "
+                  "passwords",
+                  directory, status.st_mode & 07777);
+        check_hint(report, "'chmod 0700 %s'", directory);
+        return;
+    }
+    check_add(report, CHECK_OK, "state", "%s is writable", directory);
+}
+
+void check_state(struct check *check)
+{
+    check_state_directory(&check->report, check->cli->state);
+}
+
+/* ---- unfinished moves ---- */
+
+static void check_move(struct check_report *report, struct journal *journal,
+                       const struct move_record *record)
+{
+    AUTO_FREE char *subject = text_format("move %" PRId64, record->id);
+    int pid = 0;
+    if (journal_is_locked(journal, record->uuid, &pid)) {
+        check_add(report, CHECK_OK, subject, "of domain '%s' is under way (process %d)",
+                  record->domain, pid);
+        return;
+    }
+    if (record->phase == PHASE_NEEDS_OPERATOR) {
+        check_add(report, CHECK_WARNING, subject, "of domain '%s' needs you: %s", record->domain,
+                  record->message ? record->message : "it could not be brought to an end");
+        check_hint(report, "%s",
+                   record->hint ? record->hint : "mend the cause, then 'virt-pivot recover'");
+        return;
+    }
+    check_add(report, CHECK_WARNING, subject,
+              "of domain '%s' was left in phase '%s': its process is gone", record->domain,
+              move_phase_word(record->phase));
+    check_hint(report, "'virt-pivot recover' brings it to an end");
+}
+
+void check_moves(struct check *check)
+{
+    AUTO_ERROR struct error error = {0};
+    CLEANUP(journal_closep) struct journal *journal = NULL;
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    if (journal_open(check->cli->state, JOURNAL_READ, &journal, &error) < 0) {
+        if (error.code != ERROR_NOT_FOUND)
+            check_add_failure(&check->report, CHECK_ERROR, "journal", &error);
+        return;
+    }
+    if (journal_list(journal, MOVES_UNFINISHED, NULL, &records, &error) < 0) {
+        check_add_failure(&check->report, CHECK_ERROR, "journal", &error);
+        return;
+    }
+    if (records.count == 0)
+        check_add(&check->report, CHECK_OK, "journal", "readable; no move is unfinished");
+    for (size_t i = 0; i < records.count; i++)
+        check_move(&check->report, journal, &records.items[i]);
+}

@@ -1,0 +1,199 @@
+#include "cli/move_view.h"
+
+#include <json-c/json.h>
+
+void move_view_clear(struct move_view *view)
+{
+    move_record_clear(&view->record);
+    disk_records_clear(&view->disks);
+    plan_freep(&view->plan);
+    *view = (struct move_view){0};
+}
+
+void move_views_clear(struct move_views *views)
+{
+    for (size_t i = 0; i < views->count; i++)
+        move_view_clear(&views->items[i]);
+    free(views->items);
+    *views = (struct move_views){0};
+}
+
+int move_view_read(struct journal *journal, int64_t id, struct move_view *view, struct error *error)
+{
+    if (journal_read(journal, id, &view->record, error) < 0)
+        return -1;
+    view->alive = journal_is_locked(journal, view->record.uuid, &view->pid);
+    if (!view->alive) {
+        /* It may have come to its end between the two looks: then it is not a dead one. */
+        move_record_clear(&view->record);
+        if (journal_read(journal, id, &view->record, error) < 0)
+            return -1;
+    }
+    AUTO_ERROR struct error unreadable = {0};
+    if (plan_from_record(view->record.plan, &view->plan, &unreadable) < 0)
+        view->plan = NULL; /* the rest of the record is worth showing all the same */
+    if (journal_disks(journal, id, &view->disks, error) < 0)
+        return -1;
+    return journal_control(journal, id, &view->control, error);
+}
+
+int move_views_read(struct journal *journal, enum journal_selection selection, const char *domain,
+                    struct move_views *views, struct error *error)
+{
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    if (journal_list(journal, selection, NULL, &records, error) < 0)
+        return -1;
+    for (size_t i = 0; i < records.count; i++) {
+        const struct move_record *record = &records.items[i];
+        if (domain && !text_equal(record->domain, domain) && !text_equal(record->uuid, domain))
+            continue;
+        if (move_view_read(journal, record->id, move_views_add(views), error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static bool any_on_target(const struct move_view *view, bool *all)
+{
+    bool any = false;
+    *all = true;
+    for (size_t i = 0; i < view->disks.count; i++) {
+        bool there = view->disks.items[i].fate == DISK_PIVOTED;
+        any |= there;
+        *all &= there;
+    }
+    return any;
+}
+
+const char *move_view_outcome(const struct move_view *view)
+{
+    bool all = false;
+    if (view->record.phase == PHASE_UNDONE)
+        return "undone";
+    if (move_phase_is_final(view->record.phase))
+        return any_on_target(view, &all) && !all ? "moved in part" : "moved";
+    if (view->alive)
+        return "under way";
+    return view->record.phase == PHASE_NEEDS_OPERATOR ? "needs operator" : "process gone";
+}
+
+const struct plan_disk *move_view_planned(const struct move_view *view, const char *target)
+{
+    for (size_t i = 0; view->plan && i < view->plan->disks.count; i++)
+        if (text_equal(view->plan->disks.items[i].target, target))
+            return &view->plan->disks.items[i];
+    return NULL;
+}
+
+bool disk_percent(const struct move_view *view, const struct disk_record *disk, unsigned *percent)
+{
+    if (!disk->sampled || disk->total == 0)
+        return false;
+    bool ready = disk->fate == DISK_PIVOTED || view->record.phase == PHASE_MIRRORING;
+    double share = (double)disk->copied * 100 / (double)disk->total;
+    *percent = ready ? 100 : share < 99 ? (unsigned)share : 99; /* all copied, yet not ready */
+    return true;
+}
+
+static bool is_copying(const struct move_view *view, const struct disk_record *disk)
+{
+    return view->alive && view->record.phase == PHASE_COPYING && disk->sampled &&
+           disk->fate == DISK_WAITING;
+}
+
+bool disk_eta(const struct move_view *view, const struct disk_record *disk, uint64_t *seconds)
+{
+    if (!is_copying(view, disk) || view->control.paused || disk->rate == 0 ||
+        disk->dirty_rate >= disk->rate)
+        return false;
+    uint64_t remaining = disk->total > disk->copied ? disk->total - disk->copied : 0;
+    *seconds = remaining / disk->rate + (remaining % disk->rate != 0);
+    return true;
+}
+
+/* ---- JSON ---- */
+
+static struct json_object *text_or_null(const char *text)
+{
+    return text ? json_object_new_string(text) : NULL;
+}
+
+static struct json_object *number_or_null(bool known, uint64_t number)
+{
+    return known ? json_object_new_int64((int64_t)number) : NULL;
+}
+
+/* To the microsecond: 1.9, not 1.8999999999999999. */
+static struct json_object *milliseconds_or_null(double number)
+{
+    AUTO_FREE char *text = text_format("%.3f", number);
+    return number > 0 ? json_object_new_double_s(number, text) : NULL;
+}
+
+static struct json_object *disk_json(const struct move_view *view, const struct disk_record *disk)
+{
+    const struct plan_disk *planned = move_view_planned(view, disk->target);
+    AUTO_FREE char *destination = planned && planned->destination.image
+                                      ? plan_destination_describe(&planned->destination)
+                                      : NULL;
+    unsigned percent = 0;
+    uint64_t eta = 0;
+    bool sampled = disk->sampled != 0, copying = is_copying(view, disk);
+    bool percent_known = disk_percent(view, disk, &percent);
+    bool eta_known = disk_eta(view, disk, &eta);
+    struct json_object *json = json_object_new_object();
+    json_object_object_add(json, "target", text_or_null(disk->target));
+    json_object_object_add(json, "source", text_or_null(planned ? planned->source : NULL));
+    json_object_object_add(json, "destination", text_or_null(destination));
+    json_object_object_add(json, "tier", text_or_null(planned ? planned->tier : NULL));
+    json_object_object_add(json, "rule", text_or_null(planned ? planned->rule : NULL));
+    json_object_object_add(json, "place", text_or_null(disk_fate_word(disk->fate)));
+    json_object_object_add(json, "copied", number_or_null(sampled, disk->copied));
+    json_object_object_add(json, "total", number_or_null(sampled, disk->total));
+    json_object_object_add(json, "percent", number_or_null(percent_known, percent));
+    json_object_object_add(json, "rate", number_or_null(copying, disk->rate));
+    json_object_object_add(json, "dirty_rate", number_or_null(copying, disk->dirty_rate));
+    json_object_object_add(json, "eta_seconds", number_or_null(eta_known, eta));
+    json_object_object_add(json, "latency_before_ms", milliseconds_or_null(disk->latency_before));
+    json_object_object_add(json, "latency_now_ms", milliseconds_or_null(disk->latency_now));
+    json_object_object_add(json, "sampled", number_or_null(sampled, (uint64_t)disk->sampled));
+    return json;
+}
+
+struct json_object *move_view_json(const struct move_view *view)
+{
+    const struct move_record *record = &view->record;
+    bool running = view->alive && !move_phase_is_final(record->phase);
+    struct json_object *json = json_object_new_object();
+    json_object_object_add(json, "id", json_object_new_int64(record->id));
+    json_object_object_add(json, "domain", text_or_null(record->domain));
+    json_object_object_add(json, "uuid", text_or_null(record->uuid));
+    json_object_object_add(json, "phase", text_or_null(move_phase_word(record->phase)));
+    json_object_object_add(json, "step", text_or_null(move_phase_word(record->begun)));
+    json_object_object_add(json, "outcome", text_or_null(move_view_outcome(view)));
+    json_object_object_add(json, "begun", json_object_new_int64(record->created));
+    json_object_object_add(json, "updated", json_object_new_int64(record->updated));
+    json_object_object_add(json, "process",
+                           number_or_null(running && view->pid > 0, (uint64_t)view->pid));
+    json_object_object_add(json, "paused", json_object_new_boolean(view->control.paused));
+    json_object_object_add(json, "cancel_asked", json_object_new_boolean(view->control.cancel));
+    json_object_object_add(json, "bandwidth",
+                           number_or_null(view->control.bandwidth_set, view->control.bandwidth));
+    json_object_object_add(json, "message", text_or_null(record->message));
+    json_object_object_add(json, "hint", text_or_null(record->hint));
+    struct json_object *disks = json_object_new_array();
+    for (size_t i = 0; i < view->disks.count; i++)
+        json_object_array_add(disks, disk_json(view, &view->disks.items[i]));
+    json_object_object_add(json, "disks", disks);
+    return json;
+}
+
+struct json_object *move_views_json(const struct move_views *views)
+{
+    struct json_object *moves = json_object_new_array();
+    for (size_t i = 0; i < views->count; i++)
+        json_object_array_add(moves, move_view_json(&views->items[i]));
+    struct json_object *json = json_object_new_object();
+    json_object_object_add(json, "moves", moves);
+    return json;
+}

@@ -1,0 +1,117 @@
+/* The Ceph adapter against a real cluster; ceph_adapter_lab.h tells the environment it needs.
+ *
+ * usage: ceph_adapter_test [connect | create | crash | image]...
+ * Started again by itself, it is another client:
+ *   --hold POOL IMAGE     opens the image and writes to it until it is ended
+ *   --make POOL TOKEN     makes an image by the adapter, to be killed meanwhile
+ *   --unmake POOL TOKEN   removes one, likewise
+ */
+#include "ceph_adapter_lab.h"
+
+#define BLOCK 4096
+
+static struct ceph_cluster *connect_as_adapter(void)
+{
+    AUTO_ERROR struct error error = {0};
+    const struct lab lab = {.mons = getenv("VP_LAB_MONS"),
+                            .user = getenv("VP_LAB_USER") ? getenv("VP_LAB_USER") : "libvirt",
+                            .keyring = getenv("VP_LAB_KEYRING")};
+    const struct ceph_login login = lab_login(&lab);
+    struct ceph_cluster *cluster = NULL;
+    if (ceph_connect(&login, &cluster, &error) < 0) {
+        fprintf(stderr, "%s\n", error.message);
+        exit(2);
+    }
+    return cluster;
+}
+
+static void ready(void)
+{
+    puts("ready");
+    fflush(stdout);
+}
+
+/* A guest, so to say: each block of the image in turn gets its own number, for ever. */
+static int hold(const char *pool, const char *image)
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    AUTO_OPEN struct ceph_open open = {0};
+    const struct ceph_image_name name = {.pool = pool, .image = image};
+    if (ceph_image_open(cluster, &name, false, &open, &error) < 0)
+        return 2;
+    uint64_t size = 0;
+    rbd_get_size(open.image, &size);
+    char block[BLOCK];
+    for (uint64_t at = 0;; at = at + MIB + BLOCK <= size ? at + MIB : 0) {
+        memset(block, (int)(at / MIB) + 1, sizeof(block));
+        if (rbd_write(open.image, at, sizeof(block), block) != BLOCK)
+            return 3;
+        if (at == 0)
+            ready();
+        ceph_pause(2);
+    }
+}
+
+static int make(const char *pool, const char *token)
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    const struct ceph_image_spec spec = {.name = {.pool = pool, .image = "made"},
+                                         .size = 16 * MIB,
+                                         .object_size = MIB,
+                                         .token = token,
+                                         .domain_name = "db1",
+                                         .target = "vda",
+                                         .source = "rbd:old/db1"};
+    ready();
+    return ceph_image_create(cluster, &spec, &error) == 0 ? 0 : 1;
+}
+
+static int unmake(const char *pool, const char *token)
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    const struct ceph_image_name name = {.pool = pool, .image = "made"};
+    ready();
+    return ceph_image_remove_owned(cluster, &name, token, 0, &error) == 0 ? 0 : 1;
+}
+
+static int run_groups(int count, char *names[])
+{
+    static const struct {
+        const char *name;
+        int (*run)(struct lab *lab);
+    } groups[] = {
+        {"connect", ceph_adapter_connect_tests},
+        {"create", ceph_adapter_create_tests},
+        {"crash", ceph_adapter_crash_tests},
+        {"image", ceph_adapter_image_tests},
+    };
+    struct lab lab;
+    lab_open(&lab);
+    int failures = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        bool wanted = count == 0;
+        for (int j = 0; j < count; j++)
+            wanted |= strcmp(names[j], groups[i].name) == 0;
+        if (!wanted)
+            continue;
+        print_message("--- %s\n", groups[i].name);
+        failures += groups[i].run(&lab);
+        lab_sweep(&lab);
+    }
+    lab_close(&lab);
+    return failures ? 1 : 0;
+}
+
+int main(int argc, char *argv[])
+{
+    if (argc == 4 && strcmp(argv[1], "--hold") == 0)
+        return hold(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "--make") == 0)
+        return make(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "--unmake") == 0)
+        return unmake(argv[2], argv[3]);
+    return run_groups(argc - 1, argv + 1);
+}

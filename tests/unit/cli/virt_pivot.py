@@ -1,0 +1,81 @@
+"""Running the built virt-pivot, as a user at a terminal would."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+PROGRAM = os.environ["VIRT_PIVOT"]
+SCENE = os.environ["CLI_SCENE"]
+SOURCE = os.environ["SOURCE_DIR"]
+
+
+class Result:
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def environment():
+    """Nothing of this machine's own configuration or language."""
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith(("VIRT_PIVOT", "CEPH_", "LIBVIRT_"))}
+    return {**kept, "LC_ALL": "C.UTF-8", "TZ": "UTC0"}
+
+
+def run(*arguments, **options):
+    return Result(subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60,
+                                 stdin=subprocess.DEVNULL, check=False,
+                                 env={**environment(), **options}))
+
+
+class TestCase(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="vp-cli-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.state = os.path.join(self.folder, "state")
+
+    def vp(self, *arguments, **options):
+        return run("--state", self.state, *arguments, **options)
+
+    def assert_exit(self, code, result):
+        self.assertEqual(code, result.code, f"\nstdout: {result.out}\nstderr: {result.err}")
+
+
+class Scene:
+    """A process that plays a move's; see cli_scene.c. Used with `with`: then it is killed."""
+
+    def __init__(self, state, domain="db1"):
+        # pylint: disable=consider-using-with
+        self.process = subprocess.Popen([SCENE, state, domain], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, env=environment())
+        self.id = self.process.stdout.readline().split()[-1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def say(self, word):
+        """Does not wait for its answer."""
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+
+    def do(self, word):
+        self.say(word)
+        answer = self.process.stdout.readline()
+        assert answer == "done\n", answer
+
+    def end(self, word):
+        self.do(word)
+        assert self.process.wait(10) == 0
+
+
+main = unittest.main

@@ -1,0 +1,209 @@
+/* Opening a journal: what it makes, with which rights, and what it refuses. */
+#include "journal_fixture.h"
+
+#include <sys/stat.h>
+
+static void assert_mode(const char *folder, const char *name, mode_t mode)
+{
+    AUTO_FREE char *path = text_format("%s%s%s", folder, *name ? "/" : "", name);
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        fail_msg("%s is not there", path);
+    if ((status.st_mode & 07777) != mode)
+        fail_msg("%s has mode %o, not %o", path, (unsigned)status.st_mode & 07777, (unsigned)mode);
+}
+
+/* Whatever the umask is: definitions hold passwords. */
+static void everything_is_private(void **state UNUSED)
+{
+    AUTO_SCRATCH char *parent = scratch_new();
+    AUTO_FREE char *folder = text_format("%s/state", parent);
+    mode_t usual = umask(0);
+    CLEANUP(journal_closep) struct journal *journal = NULL;
+    OK(journal_open(folder, JOURNAL_WRITE, &journal, why));
+    int64_t id = new_move(journal, UUID_1);
+    OK(journal_save_definition(journal, id, "db-1", UUID_1, "<domain/>", why));
+    CLEANUP(journal_unlock) int lock = -1;
+    OK(journal_lock(journal, UUID_1, &lock, why));
+    umask(usual);
+
+    assert_mode(folder, "", 0700);
+    assert_mode(folder, "locks", 0700);
+    assert_mode(folder, "definitions", 0700);
+    assert_mode(folder, "journal.db", 0600);
+    assert_mode(folder, "journal.db-wal", 0600);
+    assert_mode(folder, "journal.db-shm", 0600);
+    assert_mode(folder, "locks/" UUID_1, 0600);
+    CLEANUP(move_record_clear) struct move_record record = {0};
+    OK(journal_read(journal, id, &record, why));
+    assert_mode(record.definition_file, "", 0600);
+}
+
+static void schema_and_version(void **state)
+{
+    const struct desk *desk = *state;
+    assert_query(desk->folder, "PRAGMA user_version", "1");
+    assert_query(desk->folder, "PRAGMA journal_mode", "wal");
+    assert_query(desk->folder,
+                 "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
+                 " ORDER BY name",
+                 "controls disks ledger moves steps");
+    /* An old journal must be readable, so a column that goes or changes its name needs a new
+     * version and a way from the old one. */
+    assert_query(desk->folder, "SELECT name FROM pragma_table_info('moves')",
+                 "id uuid domain uri phase begun plan live definition definition_file message hint"
+                 " created updated pid");
+    assert_query(desk->folder, "SELECT name FROM pragma_table_info('disks')",
+                 "move target token fate features copied total rate dirty_rate latency_before"
+                 " latency_now sampled");
+    assert_query(desk->folder, "SELECT name FROM pragma_table_info('steps')",
+                 "id move at event phase detail");
+    assert_query(desk->folder, "SELECT name FROM pragma_table_info('controls')",
+                 "move cancel paused bandwidth");
+    assert_query(desk->folder, "SELECT name FROM pragma_table_info('ledger')",
+                 "move target uuid old_source new_source at");
+}
+
+/* The numbers are on disk: a phase that changes its number changes the meaning of old journals. */
+static void phases_keep_their_numbers(void **state UNUSED)
+{
+    static const char *const words[] = {
+        "planned",   "locked",  "source prepared", "target created", "definition saved",
+        "undefined", "copying", "mirroring",       "pivoted",        "redefined",
+        "verified",  "retired", "undoing",         "undone",         "needs operator",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        assert_string_equal(move_phase_word((enum move_phase)i), words[i]);
+    assert_string_equal(move_phase_word((enum move_phase)ARRAY_SIZE(words)), "unknown");
+    assert_string_equal(move_phase_word((enum move_phase) - 1), "unknown");
+    static const char *const fates[] = {"on its source", "pivoting", "on its target",
+                                        "back on its source"};
+    for (size_t i = 0; i < ARRAY_SIZE(fates); i++)
+        assert_string_equal(disk_fate_word((enum disk_fate)i), fates[i]);
+    assert_string_equal(disk_fate_word((enum disk_fate)4), "unknown");
+}
+
+static void reading_makes_nothing(void **state UNUSED)
+{
+    AUTO_SCRATCH char *parent = scratch_new();
+    AUTO_FREE char *folder = text_format("%s/state", parent);
+    AUTO_ERROR struct error error = {0};
+    struct journal *journal = NULL;
+    assert_int_equal(journal_open(folder, JOURNAL_READ, &journal, &error), -1);
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    assert_null(journal);
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
+static void opening_again_keeps_what_is_there(void **state)
+{
+    struct desk *desk = *state;
+    int64_t id = new_move(desk->journal, UUID_1);
+    desk_reopen(desk);
+    CLEANUP(move_record_clear) struct move_record record = {0};
+    OK(journal_read(desk->journal, id, &record, why));
+    assert_string_equal(record.uuid, UUID_1);
+    CLEANUP(journal_closep) struct journal *reader = NULL;
+    OK(journal_open(desk->folder, JOURNAL_READ, &reader, why));
+}
+
+static void refuse_to_open(const char *folder, const char *message, const char *hint)
+{
+    for (int access = JOURNAL_READ; access <= JOURNAL_WRITE; access++) {
+        AUTO_ERROR struct error error = {0};
+        struct journal *journal = NULL;
+        assert_int_equal(journal_open(folder, (enum journal_access)access, &journal, &error), -1);
+        assert_null(journal);
+        assert_int_equal(error.code, ERROR_FAILED);
+        if (!strstr(error.message, message))
+            fail_msg("'%s' expected in: %s", message, error.message);
+        assert_non_null(error.hint);
+        if (!strstr(error.hint, hint))
+            fail_msg("'%s' expected in: %s", hint, error.hint);
+    }
+}
+
+static void a_newer_schema_is_left_alone(void **state)
+{
+    struct desk *desk = *state;
+    new_move(desk->journal, UUID_1);
+    journal_closep(&desk->journal);
+    AUTO_FREE char *ignored = query(desk->folder, "PRAGMA user_version=2");
+    AUTO_FREE char *added = query(desk->folder, "ALTER TABLE moves ADD COLUMN later TEXT");
+    refuse_to_open(desk->folder, "written by a newer virt-pivot", "use that version");
+    assert_query(desk->folder, "PRAGMA user_version", "2");
+    assert_query(desk->folder, "SELECT count(*) FROM moves", "1");
+}
+
+static void a_broken_file_is_kept(void **state)
+{
+    struct desk *desk = *state;
+    journal_closep(&desk->journal);
+    AUTO_FREE char *path = text_format("%s/journal.db", desk->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++)
+        fputs("this is not a database; ", file);
+    fclose(file);
+    refuse_to_open(desk->folder, "not a database", "definitions/");
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, 24000);
+}
+
+static void a_link_is_not_followed(void **state UNUSED)
+{
+    AUTO_SCRATCH char *folder = scratch_new();
+    AUTO_FREE char *path = text_format("%s/journal.db", folder);
+    AUTO_FREE char *elsewhere = text_format("%s/elsewhere", folder);
+    assert_int_equal(symlink(elsewhere, path), 0);
+    AUTO_ERROR struct error error = {0};
+    struct journal *journal = NULL;
+    assert_int_equal(journal_open(folder, JOURNAL_WRITE, &journal, &error), -1);
+    assert_true(error_is_set(&error));
+    assert_int_equal(access(elsewhere, F_OK), -1);
+}
+
+static void a_folder_that_cannot_be_made(void **state UNUSED)
+{
+    AUTO_SCRATCH char *parent = scratch_new();
+    AUTO_FREE char *folder = text_format("%s/not/there", parent);
+    AUTO_ERROR struct error error = {0};
+    struct journal *journal = NULL;
+    assert_int_equal(journal_open(folder, JOURNAL_WRITE, &journal, &error), -1);
+    assert_int_equal(error.code, ERROR_FAILED);
+    assert_non_null(strstr(error.message, folder));
+    assert_non_null(strstr(error.hint, "--state"));
+}
+
+/* A file where the folder belongs. */
+static void a_file_in_the_way(void **state UNUSED)
+{
+    AUTO_SCRATCH char *parent = scratch_new();
+    AUTO_FREE char *path = text_format("%s/state", parent);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    AUTO_ERROR struct error error = {0};
+    struct journal *journal = NULL;
+    assert_int_equal(journal_open(path, JOURNAL_WRITE, &journal, &error), -1);
+    assert_true(error_is_set(&error));
+}
+
+int main(void)
+{
+#define WITH_DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_is_private),
+        WITH_DESK(schema_and_version),
+        cmocka_unit_test(phases_keep_their_numbers),
+        cmocka_unit_test(reading_makes_nothing),
+        WITH_DESK(opening_again_keeps_what_is_there),
+        WITH_DESK(a_newer_schema_is_left_alone),
+        WITH_DESK(a_broken_file_is_kept),
+        cmocka_unit_test(a_link_is_not_followed),
+        cmocka_unit_test(a_folder_that_cannot_be_made),
+        cmocka_unit_test(a_file_in_the_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

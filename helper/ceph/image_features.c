@@ -74,7 +74,10 @@ static bool lock_is_owned(rbd_image_t image)
     rbd_lock_mode_t mode;
     char *owners[1] = {NULL};
     size_t count = 1;
-    int result = rbd_lock_get_owners(image, &mode, owners, &count);
+    uint64_t features = 0;
+    int result = rbd_get_features(image, &features); /* the handle learns of the new feature */
+    if (result == 0)
+        result = rbd_lock_get_owners(image, &mode, owners, &count);
     if (result < 0)
         return false;
     rbd_lock_get_owners_cleanup(owners, count);

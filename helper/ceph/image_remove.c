@@ -1,44 +1,107 @@
 #include "ceph/image_create.h"
+#include "ceph/image_ghost.h"
 #include "ceph/image_names.h"
 
 #define POLL_MS 500
+#define MAX_ID 64
 
-static int removal_failed(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+/* A removal under way, of what stands under two names. */
+struct removal {
+    struct ceph_cluster *cluster;
+    rados_ioctx_t pool;
+    const struct ceph_image_name *name;  /* the final one; NULL when only the draft is removed */
+    const struct ceph_image_name *draft; /* the one that only we use */
+    double deadline;
+    double watched_since; /* 0: not watched */
+};
+
+static int removal_failed(const struct removal *removal, const struct ceph_image_name *name,
                           int result, const char *what, struct error *error)
 {
     AUTO_FREE char *text = ceph_image_text(name);
-    ceph_failure(error, cluster, name->pool, result, "image %s %s", text, what);
-    return error->hint ? -1
-                       : error_hint(error,
-                                    "'rbd status %s' and 'rbd snap ls --all %s' show what "
-                                    "holds it",
-                                    text, text);
+    ceph_failure(error, removal->cluster, name->pool, result, "image %s %s", text, what);
+    if (!error->hint)
+        error_hint(error, "'rbd status %s' and 'rbd snap ls --all %s' show what holds it", text,
+                   text);
+    return -1;
 }
 
 /* ERROR_BUSY, with those who watch. */
-static int busy(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+static int busy(const struct removal *removal, const struct ceph_image_name *name,
                 const struct text_list *watchers, struct error *error)
 {
     AUTO_FREE char *text = ceph_image_text(name);
     AUTO_FREE char *who = ceph_list_text(watchers);
     error_set(error, ERROR_BUSY, "cluster '%s': image %s is ours, but is in use by %s; it is kept",
-              cluster->name, text, watchers->count ? who : "somebody");
+              removal->cluster->name, text, watchers->count ? who : "somebody");
     return error_hint(error,
                       "'rbd status %s' shows who; the watch of a client that was killed goes away "
-                      "within 30 s, then run 'virt-pivot recover'",
+                      "within about 30 s, then run 'virt-pivot recover'",
                       text);
 }
 
-static int busy_now(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                    struct error *error)
+/* By name in the pool, or by id wherever it is. Returns 0 or a negative errno. */
+static int open_either(rados_ioctx_t pool, const char *name, const char *id, bool read_only,
+                       rbd_image_t *image)
 {
-    struct text_list watchers = {0};
-    AUTO_ERROR struct error ignored = {0};
-    if (ceph_image_watchers(cluster, name, &watchers, &ignored) < 0)
-        text_list_clear(&watchers);
-    busy(cluster, name, &watchers, error);
-    text_list_clear(&watchers);
-    return -1;
+    int result = 0;
+    if (read_only)
+        result = name ? rbd_open_read_only(pool, name, image, NULL)
+                      : rbd_open_by_id_read_only(pool, id, image, NULL);
+    else
+        result = name ? rbd_open(pool, name, image, NULL) : rbd_open_by_id(pool, id, image, NULL);
+    if (result < 0)
+        *image = NULL;
+    return result;
+}
+
+/* Whether the image is watched, by somebody who is there or may be: 0 or -EBUSY, or another
+ * negative errno. An image that is not there, or only half, is watched by nobody. An image whose
+ * watches are nobody's counts as not watched, but rbd does not see it so: *ghost is its id then. */
+static int check_watchers(struct removal *removal, const char *name, const char *id,
+                          struct text_list *watchers, char ghost[MAX_ID])
+{
+    AUTO_IMAGE rbd_image_t image = NULL;
+    ghost[0] = '\0';
+    int result = open_either(removal->pool, name, id, true, &image);
+    if (result == 0)
+        result = ceph_watchers_read(removal->cluster, image, watchers, NULL);
+    if (result == -ENOENT || (result == 0 && watchers->count == 0)) {
+        removal->watched_since = 0;
+        return 0;
+    }
+    if (result < 0)
+        return result;
+
+    double now = ceph_clock();
+    if (removal->watched_since == 0)
+        removal->watched_since = now;
+    if (now - removal->watched_since < CEPH_GHOST_SECONDS || rbd_get_id(image, ghost, MAX_ID) < 0 ||
+        !ceph_watched_by_nobody(removal->pool, ghost)) {
+        ghost[0] = '\0';
+        return -EBUSY;
+    }
+    return 0;
+}
+
+/* Frees what the image holds. Returns 0 or a negative errno. */
+static int empty(rados_ioctx_t pool, const char *name, const char *id)
+{
+    AUTO_IMAGE rbd_image_t image = NULL;
+    int result = open_either(pool, name, id, false, &image);
+    return result < 0 ? result : rbd_resize2(image, 0, true, ceph_no_progress, NULL);
+}
+
+/* The same, but so that rbd will take a draft that has watches of nobody for removal. */
+static int make_removable(struct removal *removal, const char *name, const char *id,
+                          struct text_list *watchers)
+{
+    char ghost[MAX_ID];
+    int result = check_watchers(removal, name, id, watchers, ghost);
+    if (result < 0 || !*ghost)
+        return result;
+    result = empty(removal->pool, name, id);
+    return result < 0 ? result : ceph_header_remove(removal->pool, ghost);
 }
 
 static int list_trash(rados_ioctx_t pool, rbd_trash_image_info_t **entries, size_t *count)
@@ -54,119 +117,139 @@ static int list_trash(rados_ioctx_t pool, rbd_trash_image_info_t **entries, size
         }
         if (result < 0)
             return result;
-        *count = (size_t)result < room ? (size_t)result : room;
         *entries = STEAL(list);
         return 0;
     }
 }
 
-/* Removes what the trash holds under this name. Returns 0 when nothing is left. */
-static int empty_trash(rados_ioctx_t pool, const char *name)
+/* Removes one entry of the trash, if nobody watches it. */
+static int remove_entry(struct removal *removal, const char *id, struct text_list *watchers)
+{
+    int result = make_removable(removal, NULL, id, watchers);
+    if (result == 0)
+        result = rbd_trash_remove(removal->pool, id, true);
+    return result == -ENOENT ? 0 : result;
+}
+
+/* Removes what the trash holds under the draft's name. Returns 0 when nothing is left. */
+static int empty_trash(struct removal *removal, struct text_list *watchers)
 {
     AUTO_FREE rbd_trash_image_info_t *entries = NULL;
     size_t count = 0;
-    int result = list_trash(pool, &entries, &count);
+    int result = list_trash(removal->pool, &entries, &count);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
-    for (size_t i = 0; i < count && result >= 0; i++) {
-        if (strcmp(entries[i].name, name) != 0)
-            continue;
-        result = rbd_trash_remove(pool, entries[i].id, true);
-        if (result == -ENOENT)
-            result = 0;
-    }
+    for (size_t i = 0; i < count && result >= 0; i++)
+        if (strcmp(entries[i].name, removal->draft->image) == 0)
+            result = remove_entry(removal, entries[i].id, watchers);
     rbd_trash_list_cleanup(entries, count);
     return result < 0 ? result : 0;
 }
 
-/* Through the trash, not by rbd_remove: it goes by the directory, so that an id object that dangles
+/* One try. librbd is not asked while somebody watches: it would ask a client that is dead for the
+ * exclusive lock, and wait.
+ *
+ * Through the trash, not by rbd_remove: it goes by the directory, so that an id object that dangles
  * never leads it to another image; it goes on where an earlier try was killed; and in between the
  * image is in the trash under a name that is ours. */
-int ceph_draft_remove(struct ceph_cluster *cluster, const struct ceph_image_name *draft,
-                      rados_ioctx_t pool, double deadline, struct error *error)
+static int try_remove_draft(struct removal *removal, struct text_list *watchers)
+{
+    int result = make_removable(removal, removal->draft->image, NULL, watchers);
+    if (result == 0)
+        result = rbd_trash_move(removal->pool, removal->draft->image, 0);
+    if (result == 0 || result == -ENOENT)
+        result = empty_trash(removal, watchers);
+    return result;
+}
+
+static int remove_draft(struct removal *removal, struct error *error)
 {
     for (;;) {
-        int result = rbd_trash_move(pool, draft->image, 0);
-        if (result == 0 || result == -ENOENT)
-            result = empty_trash(pool, draft->image);
-        if (result == 0)
-            return 0;
-        if (result != -EBUSY)
-            return removal_failed(cluster, draft, result, "cannot be removed", error);
-        if (ceph_clock() >= deadline)
-            return busy_now(cluster, draft, error);
+        struct text_list watchers = {0};
+        int result = try_remove_draft(removal, &watchers);
+        bool again = result == -EBUSY && ceph_clock() < removal->deadline;
+        int returned = 0;
+        if (result == -EBUSY && !again)
+            returned = busy(removal, removal->draft, &watchers, error);
+        else if (result < 0 && !again)
+            returned = removal_failed(removal, removal->draft, result, "cannot be removed", error);
+        text_list_clear(&watchers);
+        if (!again)
+            return returned;
         ceph_pause(POLL_MS);
     }
 }
 
-static int wait_unwatched(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                          double deadline, struct error *error)
+int ceph_draft_remove(struct ceph_cluster *cluster, const struct ceph_image_name *draft,
+                      rados_ioctx_t pool, double deadline, struct error *error)
+{
+    struct removal removal = {
+        .cluster = cluster, .pool = pool, .draft = draft, .deadline = deadline};
+    return remove_draft(&removal, error);
+}
+
+static int wait_unwatched(struct removal *removal, struct error *error)
 {
     for (;;) {
         struct text_list watchers = {0};
-        int result = ceph_image_watchers(cluster, name, &watchers, error);
-        bool watched = watchers.count > 0;
-        bool late = ceph_clock() >= deadline;
-        if (result == 0 && watched && late)
-            result = busy(cluster, name, &watchers, error);
+        char ghost[MAX_ID];
+        int result = check_watchers(removal, removal->name->image, NULL, &watchers, ghost);
+        bool again = result == -EBUSY && ceph_clock() < removal->deadline;
+        int returned = 0;
+        if (result == -EBUSY && !again)
+            returned = busy(removal, removal->name, &watchers, error);
+        else if (result < 0 && !again)
+            returned = removal_failed(removal, removal->name, result,
+                                      "cannot be asked for its watchers", error);
         text_list_clear(&watchers);
-        if (result < 0 || !watched)
-            return result;
+        if (!again)
+            return returned;
         ceph_pause(POLL_MS);
     }
 }
 
 /* Somebody's snapshot is a reason to have the image that we do not know of. */
-static int check_snapshots(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                           struct error *error)
+static int check_snapshots(const struct removal *removal, struct error *error)
 {
-    AUTO_OPEN struct ceph_open open = {0};
-    if (ceph_image_open(cluster, name, true, &open, error) < 0)
-        return -1;
+    AUTO_IMAGE rbd_image_t image = NULL;
     rbd_snap_info_t snapshot[1];
     int room = 1;
-    int result = rbd_snap_list(open.image, snapshot, &room);
+    int result = open_either(removal->pool, removal->name->image, NULL, true, &image);
+    if (result == 0)
+        result = rbd_snap_list(image, snapshot, &room);
     if (result == 0)
         return 0;
     if (result < 0 && result != -ERANGE)
-        return removal_failed(cluster, name, result, "cannot be asked for its snapshots", error);
+        return removal_failed(removal, removal->name, result, "cannot be asked for its snapshots",
+                              error);
     if (result > 0)
         rbd_snap_list_end(snapshot);
-    AUTO_FREE char *text = ceph_image_text(name);
+    AUTO_FREE char *text = ceph_image_text(removal->name);
     error_set(error, ERROR_OPERATOR,
               "cluster '%s': image %s is ours, but somebody has made snapshots of it; it is kept",
-              cluster->name, text);
+              removal->cluster->name, text);
     return error_hint(error, "'rbd snap ls --all %s' lists them; remove them or the image by hand",
                       text);
 }
 
-static int shrink_to_nothing(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                             struct error *error)
-{
-    AUTO_OPEN struct ceph_open open = {0};
-    if (ceph_image_open(cluster, name, false, &open, error) < 0)
-        return -1;
-    int result = rbd_resize2(open.image, 0, true, ceph_no_progress, NULL);
-    return result < 0 ? removal_failed(cluster, name, result, "cannot be emptied", error) : 0;
-}
-
 /* Takes the image back to its draft's name. That writes an object, which a full pool refuses: then
  * the image is emptied where it stands, and the cluster notices within about 15 s. */
-static int withdraw(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                    rados_ioctx_t pool, const char *draft, double deadline, struct error *error)
+static int withdraw(const struct removal *removal, struct error *error)
 {
+    const struct ceph_image_name *name = removal->name;
     bool emptied = false;
     for (;;) {
-        int result = rbd_rename(pool, name->image, draft);
+        int result = rbd_rename(removal->pool, name->image, removal->draft->image);
         if (result == 0)
             return 0;
         if (ceph_error_code(result) != ERROR_NO_SPACE)
-            return removal_failed(cluster, name, result, "cannot be withdrawn", error);
-        if (!emptied && shrink_to_nothing(cluster, name, error) < 0)
-            return -1;
+            return removal_failed(removal, name, result, "cannot be withdrawn", error);
+        int freed = emptied ? 0 : empty(removal->pool, name->image, NULL);
+        if (freed < 0)
+            return removal_failed(removal, name, freed, "cannot be emptied", error);
         emptied = true;
-        if (ceph_clock() >= deadline)
-            return removal_failed(cluster, name, result,
+        if (ceph_clock() >= removal->deadline)
+            return removal_failed(removal, name, result,
                                   "has been emptied, but not yet removed: the pool is still full",
                                   error);
         ceph_pause(POLL_MS);
@@ -174,36 +257,32 @@ static int withdraw(struct ceph_cluster *cluster, const struct ceph_image_name *
 }
 
 /* The image under its final name, known to be ours. */
-static int remove_final(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                        const struct ceph_image_name *draft, rados_ioctx_t pool, double deadline,
-                        struct error *error)
+static int remove_final(struct removal *removal, struct error *error)
 {
-    if (wait_unwatched(cluster, name, deadline, error) < 0 ||
-        check_snapshots(cluster, name, error) < 0 ||
-        withdraw(cluster, name, pool, draft->image, deadline, error) < 0)
+    if (wait_unwatched(removal, error) < 0 || check_snapshots(removal, error) < 0 ||
+        withdraw(removal, error) < 0)
         return -1;
-    if (ceph_draft_remove(cluster, draft, pool, deadline, error) == 0)
+    if (remove_draft(removal, error) == 0)
         return 0;
     /* Somebody has opened it in this moment: it gets its name back, so that they find it. If that
      * fails, it stays under the draft's name, which the error names. */
-    if (rbd_rename(pool, draft->image, name->image) == 0 && error->code == ERROR_BUSY)
-        return busy_now(cluster, name, error);
+    const char *name = removal->name->image;
+    if (error->code == ERROR_BUSY && rbd_rename(removal->pool, removal->draft->image, name) == 0)
+        return error_prefix(error, "again under the name '%s'", name);
     return -1;
 }
 
-static int remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                        const struct ceph_image_name *draft, rados_ioctx_t pool, const char *token,
-                        double deadline, struct error *error)
+static int remove_owned(struct removal *removal, const char *token, struct error *error)
 {
-    int result = ceph_names_settle(pool, draft->image, name->image);
+    int result = ceph_names_settle(removal->pool, removal->draft->image, removal->name->image);
     if (result < 0)
-        return removal_failed(cluster, name, result, "cannot be looked at", error);
+        return removal_failed(removal, removal->name, result, "cannot be looked at", error);
     AUTO_CLAIM struct ceph_claim claim = {0};
-    if (ceph_claim_read(cluster, name, &claim, error) < 0)
+    if (ceph_claim_read(removal->cluster, removal->name, &claim, error) < 0)
         return -1;
     if (claim.exists && text_equal(claim.token, token))
-        return remove_final(cluster, name, draft, pool, deadline, error);
-    return ceph_draft_remove(cluster, draft, pool, deadline, error);
+        return remove_final(removal, error);
+    return remove_draft(removal, error);
 }
 
 int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
@@ -218,7 +297,12 @@ int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_imag
         error_clear(error); /* no pool, no image */
         return 0;
     }
-    AUTO_FREE char *draft_text = ceph_draft_name(token);
-    const struct ceph_image_name draft = {name->pool, name->name_space, draft_text};
-    return remove_owned(cluster, name, &draft, pool, token, ceph_clock() + patience, error);
+    AUTO_FREE char *draft_name = ceph_draft_name(token);
+    const struct ceph_image_name draft = {name->pool, name->name_space, draft_name};
+    struct removal removal = {.cluster = cluster,
+                              .pool = pool,
+                              .name = name,
+                              .draft = &draft,
+                              .deadline = ceph_clock() + patience};
+    return remove_owned(&removal, token, error);
 }

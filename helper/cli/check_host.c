@@ -93,8 +93,8 @@ void check_hook(struct check *check)
 
 static void add_version(struct check_report *report, const char *subject, unsigned long version)
 {
-    check_add(report, CHECK_OK, subject, "%lu.%lu.%lu", version / 1000000, version / 1000 % 1000,
-              version % 1000);
+    check_add(report, CHECK_OK, subject, "version %lu.%lu.%lu", version / 1000000,
+              version / 1000 % 1000, version % 1000);
 }
 
 static bool is_synchronous(const struct policy_tier *tier)
@@ -156,7 +156,7 @@ void check_versions(struct check *check)
     if (check->session.virt)
         check_libvirt_versions(check);
     AUTO_FREE char *library = ceph_library_version();
-    check_add(&check->report, CHECK_OK, "librbd", "%s", library);
+    check_add(&check->report, CHECK_OK, "librbd", "version %s", library);
 }
 
 /* ---- the state directory ---- */

@@ -217,7 +217,7 @@ static int run(struct cli *cli, int argc, char **argv, struct error *error)
         return -1;
     /* The verb stands where getopt_long expects the program's name. */
     int used = parse_options(cli, verb, argc - first, argv + first, &call, &help, error);
-    AUTO_FREE struct cli_given *givens = call.options.items;
+    AUTO_FREE UNUSED struct cli_given *givens = call.options.items;
     if (used < 0)
         return -1;
     if (help) {

@@ -34,6 +34,11 @@ static char *latency_cell(const struct disk_record *disk)
     return text_format("%.1f ms (was %.1f)", disk->latency_now, disk->latency_before);
 }
 
+static char *rate_cell(const struct move_view *view, const struct disk_record *disk)
+{
+    return view->control.paused ? text_dup("paused") : format_rate(disk->rate);
+}
+
 static void add_disk(struct table *table, const struct move_view *view,
                      const struct disk_record *disk)
 {
@@ -42,7 +47,7 @@ static void add_disk(struct table *table, const struct move_view *view,
     AUTO_FREE char *id = text_format("%" PRId64, view->record.id);
     AUTO_FREE char *done = done_cell(view, disk);
     AUTO_FREE char *copied = copied_cell(disk);
-    AUTO_FREE char *rate = copying ? format_rate(disk->rate) : NULL;
+    AUTO_FREE char *rate = copying ? rate_cell(view, disk) : NULL;
     AUTO_FREE char *dirty = copying ? format_rate(disk->dirty_rate) : NULL;
     AUTO_FREE char *eta = disk_eta(view, disk, &seconds) ? format_duration(seconds) : NULL;
     AUTO_FREE char *latency = latency_cell(disk);

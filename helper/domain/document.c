@@ -16,12 +16,14 @@
  * quadratic time. */
 #define MAX_ELEMENTS 200000
 #define MAX_ATTRIBUTES 256
+#define MAX_NAMESPACES 256 /* declared around an element; each name is looked up among them */
 
 struct parse {
     const char *text;
     size_t length;
     size_t cursor; /* behind the last tag that was located */
     size_t depth;
+    size_t namespaces[MAX_DEPTH + 1]; /* by depth: declared by the elements that are open */
     struct element_ranges *document;
     struct error *error;
 };
@@ -129,9 +131,6 @@ static int check_tag_sizes(const char *text, size_t length, struct error *error)
 
 static int check_text(const char *text, size_t length, struct error *error)
 {
-    if (length > DOMAIN_XML_MAX_BYTES)
-        return error_set(error, ERROR_INPUT, "domain XML of %zu bytes: the limit is %u", length,
-                         DOMAIN_XML_MAX_BYTES);
     const char *nul = memchr(text, '\0', length);
     if (nul)
         return refuse_at(text, (size_t)(nul - text), "a NUL character", error);
@@ -187,6 +186,12 @@ static void start_element(void *data, const xmlChar *name, const xmlChar *prefix
     struct range_list *list = &parse->document->list;
     if (++parse->depth > MAX_DEPTH) {
         stop(context, parse->cursor, "elements are nested too deeply");
+        return;
+    }
+    size_t *in_scope = &parse->namespaces[parse->depth];
+    *in_scope = in_scope[-1] + (size_t)namespace_count;
+    if (*in_scope > MAX_NAMESPACES) {
+        stop(context, parse->cursor, "too many namespaces");
         return;
     }
     if (list->count == MAX_ELEMENTS) {

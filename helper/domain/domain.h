@@ -57,8 +57,8 @@ struct disk_source {
 };
 
 struct disk {
-    char *target; /* "vda": unique in a domain */
-    char *bus;
+    char *target;      /* "vda": unique in a domain */
+    char *bus;         /* NULL when not written (libvirt always writes it) */
     char *type_name;   /* the type= attribute as written */
     char *device_name; /* the device= attribute as written ("disk" when absent) */
     enum disk_device device;
@@ -70,7 +70,7 @@ struct disk {
                                when none is recorded (an inactive definition seldom has them) */
     bool readonly, shareable, transient, encrypted, removable;
     bool has_slices;
-    bool has_iotune;                  /* a non-empty <iotune> */
+    bool has_iotune;                  /* a non-empty <iotune>, or <throttlefilters> instead of it */
     bool has_mirror;                  /* a block job is under way (live XML only) */
     bool mirror_ready;                /* <mirror ready='yes'>; 'abort' and 'pivot' leave it false */
     char *mirror_ready_text;          /* the attribute as written, or NULL */
@@ -94,7 +94,8 @@ struct domain {
 
 /* Parses libvirt's XML. Hostile input is expected: no DTD, no entities but the predefined, no
  * network, bounded size and depth, UTF-8 only; a document whose root is not <domain>, a disk
- * without <target dev=>, or two disks with one target are ERROR_INPUT with line:column.
+ * without <target dev=>, two disks with one target, or a disk with two of <driver>, <source>,
+ * <target>, <backingStore> or <mirror> are ERROR_INPUT with line:column.
  */
 int domain_parse(const char *xml, size_t length, struct domain **domain, struct error *error)
     MUST_CHECK;
@@ -111,7 +112,7 @@ void disk_source_copy(struct disk_source *copy, const struct disk_source *source
  * not count. */
 bool disk_source_same(const struct disk_source *a, const struct disk_source *b);
 /* One line for people, new string: a path, "rbd:pool/image", "nbd://host:port/name",
- * "volume pool/name". */
+ * "volume pool/name"; "no source" for an empty drive. */
 char *disk_source_describe(const struct disk_source *source) MUST_CHECK;
 /* Splits an rbd name at its first and, if there are two, second slash. Each is a new string;
  * *name_space is NULL when there is none. Returns false when there is no slash. */
@@ -150,7 +151,10 @@ struct disk_rewrite {
  * Everything else is byte-identical. The new elements are indented as the old ones were, and
  * attributes are quoted and ordered as libvirt prints them, so that libvirt's own output after
  * virDomainDefineXML differs in nothing more.
- * ERROR_NOT_FOUND when a target is not there. */
+ * The result is read back before it is returned.
+ * ERROR_NOT_FOUND when a target is not there; ERROR_UNSUPPORTED when a disk is encrypted (its
+ * <encryption> would describe an image that is not there any more); ERROR_INPUT when a target is
+ * named twice, or a name cannot be part of an RBD name (empty, '/', '@', control characters). */
 int domain_rewrite(const struct domain *domain, const struct disk_rewrite *rewrites, size_t count,
                    char **xml, struct error *error) MUST_CHECK;
 

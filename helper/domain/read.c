@@ -203,6 +203,12 @@ static void read_mirror(xmlNode *mirror, struct disk *disk)
     }
 }
 
+static bool has_children(xmlNode *node, const char *name)
+{
+    const xmlNode *child = element_child(node, name);
+    return child && element_first_child(child);
+}
+
 static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
 {
     disk->readonly = element_child(node, "readonly") != NULL;
@@ -212,8 +218,7 @@ static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
     disk->encrypted =
         element_child(node, "encryption") || (source && element_child(source, "encryption"));
     disk->has_slices = source && element_child(source, "slices");
-    xmlNode *iotune = element_child(node, "iotune");
-    disk->has_iotune = iotune && element_first_child(iotune);
+    disk->has_iotune = has_children(node, "iotune") || has_children(node, "throttlefilters");
 }
 
 static int read_disk(struct domain *domain, xmlNode *node, struct error *error)

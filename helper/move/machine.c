@@ -2,8 +2,10 @@
 
 #include <inttypes.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define DEFAULT_PATIENCE 60 /* seconds */
+#define CALM_SECONDS 60     /* between two restarts of the daemon: then they are no series */
 
 static const struct step *const steps[] = {
     &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
@@ -97,6 +99,13 @@ int reach(struct move *move, enum move_phase phase, const char *detail, struct e
 
 /* ---- one step ---- */
 
+static int64_t now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 static int reconnect(struct move *move, struct error *error)
 {
     move_warn(move, "libvirt's daemon went away; waiting for it (the guest goes on)");
@@ -104,14 +113,15 @@ static int reconnect(struct move *move, struct error *error)
     return virt_reconnect(move->mover->virt, move_patience(move), error);
 }
 
-/* Runs f; when the daemon goes away in the middle, waits for it and asks the world whether it is
- * done before running it again. */
-static int insist(struct move *move, const struct step *step,
-                  int (*act)(struct move *, struct error *), bool look_first, struct error *error)
+int insist(struct move *move, const struct step *step, int (*act)(struct move *, struct error *),
+           bool look_first, struct error *error)
 {
     for (unsigned tries = 0; tries < 5; tries++) {
+        int64_t began = now_seconds();
         if (act(move, error) == 0)
             return 0;
+        if (now_seconds() - began > CALM_SECONDS)
+            tries = 0; /* a copy of days sees many an upgrade of the daemon */
         if (error->code != ERROR_DISCONNECTED || reconnect(move, error) < 0)
             return -1;
         bool is_done = false;
@@ -130,7 +140,7 @@ static int insist(struct move *move, const struct step *step,
 static int perform(struct move *move, const struct step *step, struct error *error)
 {
     struct move_control control;
-    if (step->phase < PHASE_PIVOTED && !move->recovering &&
+    if (step->phase <= PHASE_PIVOTED && !move->recovering &&
         move_check_interrupted(move, &control, error) < 0)
         return -1;
     if (journal_begin(move->mover->journal, move->id, step->phase, error) < 0 ||
@@ -177,6 +187,14 @@ int undo_all(struct move *move, struct error *error)
     return reach(move, PHASE_UNDONE, "everything is as it was", error);
 }
 
+static bool any_in_doubt(const struct move *move)
+{
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].fate == DISK_PIVOTING)
+            return true;
+    return false;
+}
+
 int needs_operator(struct move *move, struct error *error)
 {
     AUTO_ERROR struct error ignored = {0};
@@ -187,9 +205,11 @@ int needs_operator(struct move *move, struct error *error)
                    "'virt-pivot recover'",
                    move->id);
     note_failure(move, error);
-    /* Even so the definition must name the disks in use, if that can be done at all. */
+    /* Even so the definition must name the disks in use, if that can be done at all. Where it is
+     * not known which that are, no definition is better than one that the guest could be started
+     * with. */
     AUTO_ERROR struct error again = {0};
-    if (move_any_pivoted(move) && move->phase < PHASE_REDEFINED &&
+    if (move_any_pivoted(move) && !any_in_doubt(move) && move->phase < PHASE_REDEFINED &&
         insist(move, &redefine_step, redefine_step.act, false, &again) < 0)
         move_warn(move, "the definition: %s", again.message);
     if (journal_reach(move->mover->journal, move->id, PHASE_NEEDS_OPERATOR, error->message,
@@ -223,7 +243,7 @@ static int go_back(struct move *move, struct error *error)
 int leave_the_rest(struct move *move, struct error *error)
 {
     bool partial = false;
-    if (move_abort_mirrors(move, error) < 0)
+    if (insist(move, NULL, move_abort_mirrors, false, error) < 0)
         return -1;
     for (size_t i = 0; i < move->disks.count; i++) {
         if (move->disks.items[i].fate == DISK_PIVOTED)
@@ -235,10 +255,8 @@ int leave_the_rest(struct move *move, struct error *error)
     return partial ? move_remove_targets(move, error) : 0;
 }
 
-int finish(struct move *move, struct error *error)
+static int prove(struct move *move, struct error *error)
 {
-    if (perform(move, &redefine_step, error) < 0)
-        return -1;
     bool proven = false;
     if (redefine_step.done(move, &proven, error) < 0)
         return -1;
@@ -249,12 +267,40 @@ int finish(struct move *move, struct error *error)
     return 0;
 }
 
+/* The end is reached when it is proven, not before. After an interruption all of it is done again:
+ * a daemon that was started anew may have found a definition of its own making. */
+int finish(struct move *move, struct error *error)
+{
+    if (journal_begin(move->mover->journal, move->id, redefine_step.phase, error) < 0 ||
+        insist(move, &redefine_step, redefine_step.act, false, error) < 0 ||
+        insist(move, &redefine_step, prove, false, error) < 0)
+        return -1;
+    AUTO_FREE char *detail = redefine_step.describe(move);
+    return reach(move, redefine_step.phase, detail, error);
+}
+
+bool move_all_pivoted(const struct move *move)
+{
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].fate != DISK_PIVOTED)
+            return false;
+    return true;
+}
+
 static int go_forward(struct move *move, struct error *error)
 {
     AUTO_ERROR struct error failure = {0};
-    note_failure(move, error);
+    bool all = move_all_pivoted(move); /* an answer may have been lost, and all is well */
+    if (!all)
+        note_failure(move, error);
     if (leave_the_rest(move, &failure) == 0 &&
-        reach(move, PHASE_PIVOTED, "not all disks", &failure) == 0 && finish(move, &failure) == 0) {
+        reach(move, PHASE_PIVOTED, all ? "all disks" : "not all disks", &failure) == 0 &&
+        finish(move, &failure) == 0) {
+        if (all) {
+            move_warn(move, "all disks have moved, but not without trouble: %s", error->message);
+            error_clear(error);
+            return 0;
+        }
         error_prefix(error, "domain '%s': some disks moved, others are still on their source",
                      move->plan->domain);
         error->code = ERROR_OPERATOR;
@@ -282,7 +328,7 @@ static int resolve_after_failure(struct move *move, struct error *error)
     if (!any_pivot_asked(move))
         return go_back(move, error);
     AUTO_ERROR struct error failure = {0};
-    if (settle_fates(move, &failure) < 0) {
+    if (insist(move, NULL, settle_fates, false, &failure) < 0) {
         error_prefix(&failure, "%s", error->message);
         error_move(error, &failure);
         return needs_operator(move, error);

@@ -64,12 +64,16 @@ uint64_t pace_bandwidth(uint64_t current, uint64_t wanted, double rate, double l
                         double latency_now, double max_factor)
 {
     if (max_factor <= 0 || latency_before <= 0 || latency_now <= 0)
-        return max_factor > 0 ? current : wanted;
+        return wanted;
+    /* What is wanted may have been changed a moment ago: it holds at once. */
+    if (wanted && (current == 0 || current > wanted))
+        current = wanted;
+    const uint64_t least = wanted && wanted < LEAST_BANDWIDTH ? wanted : LEAST_BANDWIDTH;
     double bearable = latency_before * max_factor;
     double basis = current ? (double)current : rate;
     if (latency_now > bearable) {
         double slower = basis * 2 / 3;
-        return slower > LEAST_BANDWIDTH ? (uint64_t)slower : LEAST_BANDWIDTH;
+        return slower > (double)least ? (uint64_t)slower : least;
     }
     if (latency_now > bearable * 0.8 || current == wanted || current == 0)
         return current;

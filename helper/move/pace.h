@@ -33,7 +33,8 @@ double latency_between(const struct latency_reading *from, const struct latency_
 
 /* The bandwidth for the next seconds: down by a third while the guest's latency is over
  * max_factor times what it was before, up by a quarter once it is clearly below, within
- * [1 MiB/s, wanted]. wanted 0 = unlimited; returns 0 for unlimited. max_factor 0: always wanted.
+ * [1 MiB/s, wanted]. wanted 0 = unlimited; returns 0 for unlimited. max_factor 0, or a latency that
+ * is not known: always wanted.
  * rate is what the copy reaches now. */
 uint64_t pace_bandwidth(uint64_t current, uint64_t wanted, double rate, double latency_before,
                         double latency_now, double max_factor);

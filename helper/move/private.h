@@ -14,6 +14,7 @@ struct move {
     struct disk_records disks; /* those that move, in the plan's order */
     enum move_phase phase;
     bool recovering;
+    int64_t created; /* by a process that is dead now, in seconds since the epoch; 0: by us */
 };
 
 /* A step acts, can take back what it did, looks whether it is done (at the world, not at the
@@ -46,6 +47,7 @@ struct disk_view {
     enum disk_place live;    /* what the running guest writes to */
     enum disk_place defined; /* what the persistent definition names */
     bool mirrored, ready;    /* a job is there; it may be pivoted */
+    bool ending;             /* a job is there that was told to end, and takes no more orders */
 };
 
 struct world {
@@ -55,7 +57,11 @@ struct world {
 };
 #define AUTO_WORLD CLEANUP(world_clear)
 int observe(struct move *move, struct world *world, struct error *error) MUST_CHECK;
+/* The same, once no job is ending any more: only then the live XML says where the guest writes. */
+int observe_settled(struct move *move, struct world *world, struct error *error) MUST_CHECK;
 void world_clear(struct world *world);
+/* Whether the guest that runs now is another run of it than the one that the move began with. */
+bool is_another_run(const struct move *move, const struct world *world);
 
 /* ---- small things that several steps need ---- */
 
@@ -69,12 +75,18 @@ void move_warn(struct move *move, const char *format, ...) PRINTF(2, 3);
 int move_check_interrupted(struct move *move, struct move_control *control, struct error *error);
 int move_set_fate(struct move *move, size_t index, enum disk_fate fate, struct error *error);
 bool move_any_pivoted(const struct move *move);
+bool move_all_pivoted(const struct move *move);
 /* Cancels the jobs of all disks that are not on their target, and waits until they are gone. */
 int move_abort_mirrors(struct move *move, struct error *error);
 /* Removes the target images that no disk uses. */
 int move_remove_targets(struct move *move, struct error *error);
 
 /* ---- ways to an end (machine.c, recover.c) ---- */
+
+/* Runs act; when the daemon goes away in the middle, waits for it, asks the world whether the step
+ * is done if look_first (else step may be NULL), and runs it again. */
+int insist(struct move *move, const struct step *step, int (*act)(struct move *, struct error *),
+           bool look_first, struct error *error);
 
 /* Looks what became of each disk whose pivot was asked for. ERROR_OPERATOR when nobody can know. */
 int settle_fates(struct move *move, struct error *error);

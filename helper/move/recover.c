@@ -15,6 +15,8 @@ static int stale_guest(struct move *move, size_t index, struct error *error)
                       disk->source, where);
 }
 
+/* A definition that names the old disk is no answer: nobody need have touched it. So it is asked
+ * for one that cannot be misread, and nothing that may be the only copy is removed by us. */
 static int nobody_knows(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
@@ -23,8 +25,49 @@ static int nobody_knows(struct move *move, size_t index, struct error *error)
               "the guest stopped in the very moment in which disk %s pivoted: its last writes are "
               "on %s, or on %s",
               disk->target, disk->source, where);
-    return error_hint(error, "both are kept; compare them, define the domain with the right one "
-                             "(the saved definition names the old), then 'virt-pivot recover'");
+    return error_hint(error,
+                      "both are kept; compare them before the guest runs on. If the new one is "
+                      "right, define the domain with it; if the old one is, remove the image %s; "
+                      "then 'virt-pivot recover'",
+                      where);
+}
+
+static int target_is_gone(struct move *move, size_t index, bool *gone, struct error *error)
+{
+    const struct plan_disk *disk = move_plan_of(move, index);
+    const struct ceph_image_name name = move_target_name(disk);
+    struct ceph_cluster *cluster = NULL;
+    struct ceph_image image = {0};
+    if (move_target_cluster(move, disk, &cluster, error) < 0)
+        return -1;
+    *gone = ceph_image(cluster, &name, &image, error) < 0;
+    if (!*gone) {
+        ceph_image_clear(&image);
+        return 0;
+    }
+    if (error->code != ERROR_NOT_FOUND)
+        return -1;
+    error_clear(error);
+    return 0;
+}
+
+/* The guest that was told to pivot is no more, and nobody saw what became of it. */
+static int settle_doubt(struct move *move, const struct disk_view *view, size_t index,
+                        enum disk_fate *fate, struct error *error)
+{
+    /* libvirt writes the new source into the definition when a pivot concludes, and not before
+     * (libvirt qemu_blockjob.c); a person who answered the question has defined one, too. */
+    if (view->live == PLACE_UNKNOWN && view->defined == PLACE_TARGET) {
+        *fate = DISK_PIVOTED;
+        return 0;
+    }
+    bool gone = false;
+    if (target_is_gone(move, index, &gone, error) < 0)
+        return -1;
+    if (!gone)
+        return nobody_knows(move, index, error);
+    *fate = DISK_WAITING;
+    return 0;
 }
 
 static int settle_one(struct move *move, const struct world *world, size_t index,
@@ -37,27 +80,19 @@ static int settle_one(struct move *move, const struct world *world, size_t index
             *fate = DISK_PIVOTED;
         else if (*fate == DISK_PIVOTED || (asked && view->live == PLACE_ELSEWHERE))
             return stale_guest(move, index, error);
+        else if (*fate == DISK_PIVOTING && is_another_run(move, world))
+            return settle_doubt(move, view, index, fate, error);
         else if (*fate == DISK_PIVOTING)
             *fate = DISK_WAITING;
         return 0;
     }
-    if (*fate == DISK_PIVOTING) {
-        /* libvirt writes the new source into the definition when a pivot concludes, and not before
-         * (libvirt qemu_blockjob.c); a person who answered the question has defined one, too. */
-        if (view->defined == PLACE_TARGET)
-            *fate = DISK_PIVOTED;
-        else if (view->defined == PLACE_SOURCE && move->phase == PHASE_NEEDS_OPERATOR)
-            *fate = DISK_WAITING;
-        else
-            return nobody_knows(move, index, error);
-    }
-    return 0;
+    return *fate == DISK_PIVOTING ? settle_doubt(move, view, index, fate, error) : 0;
 }
 
 int settle_fates(struct move *move, struct error *error)
 {
     AUTO_WORLD struct world world = {0};
-    if (observe(move, &world, error) < 0)
+    if (observe_settled(move, &world, error) < 0)
         return -1;
     for (size_t i = 0; i < move->disks.count; i++) {
         enum disk_fate fate = move->disks.items[i].fate;
@@ -82,6 +117,7 @@ static int load(struct move *move, struct plan **plan, struct error *error)
         return -1;
     move->plan = *plan;
     move->phase = record.phase;
+    move->created = record.created;
     return record.definition
                ? domain_parse(record.definition, strlen(record.definition), &move->saved, error)
                : 0;
@@ -90,14 +126,19 @@ static int load(struct move *move, struct plan **plan, struct error *error)
 static int complete(struct move *move, struct error *error)
 {
     AUTO_ERROR struct error failure = {0};
-    bool whole = pivot_step.act(move, &failure) == 0;
+    /* Those that had been given up already are not tried again, but what was made for them may
+     * still be there. */
+    bool whole =
+        insist(move, &pivot_step, pivot_step.act, false, &failure) == 0 && move_all_pivoted(move);
     if (!whole && leave_the_rest(move, error) < 0)
         return -1;
     if (reach(move, PHASE_PIVOTED, whole ? "all disks" : "not all disks", error) < 0 ||
         finish(move, error) < 0)
         return -1;
     if (!whole)
-        move_warn(move, "some disks are still on their source: %s", failure.message);
+        move_warn(move, "some disks are still on their source%s%s",
+                  error_is_set(&failure) ? ": " : "",
+                  error_is_set(&failure) ? failure.message : "");
     return 0;
 }
 
@@ -108,9 +149,16 @@ int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outco
     CLEANUP(forget) struct move move = {.mover = mover, .id = id, .recovering = true};
     if (load(&move, &plan, error) < 0)
         return -1;
-    if (journal_note(mover->journal, id, "recover", NULL, error) < 0)
-        return -1;
-    if (settle_fates(&move, error) < 0)
+    /* It was not dead, only about to finish, when the caller looked. */
+    if (move_phase_is_final(move.phase)) {
+        *outcome = move_any_pivoted(&move) ? OUTCOME_FINISHED : OUTCOME_UNDONE;
+        return 0;
+    }
+    AUTO_ERROR struct error unwritten = {0};
+    if (journal_note(mover->journal, id, "recover", NULL, &unwritten) < 0)
+        error_clear(
+            &unwritten); /* without room for a journal the guest still needs its definition */
+    if (insist(&move, NULL, settle_fates, false, error) < 0)
         return needs_operator(&move, error);
     *outcome = move_any_pivoted(&move) ? OUTCOME_FINISHED : OUTCOME_UNDONE;
     int result = *outcome == OUTCOME_FINISHED ? complete(&move, error) : undo_all(&move, error);

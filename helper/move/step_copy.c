@@ -83,8 +83,9 @@ int move_abort_mirrors(struct move *move, struct error *error)
                 continue;
             left++;
             which = i;
-            if (!asked && virt_mirror_abort(move->mover->virt, move->plan->uuid,
-                                            move->disks.items[i].target, error) < 0)
+            if (!asked && !world.disks[i].ending &&
+                virt_mirror_abort(move->mover->virt, move->plan->uuid, move->disks.items[i].target,
+                                  error) < 0)
                 return -1;
         }
         if (left == 0)
@@ -184,8 +185,10 @@ static int check_disk(struct vigil *vigil, const struct world *world, size_t ind
     struct move *move = vigil->move;
     const struct disk_view *view = &world->disks[index];
     if (view->live == PLACE_TARGET && !view->mirrored) {
-        move_warn(move, "disk %s was pivoted by somebody else", move->disks.items[index].target);
         vigil->disks[index].ready = true;
+        if (move->disks.items[index].fate == DISK_PIVOTED)
+            return 0; /* said already */
+        move_warn(move, "disk %s was pivoted by somebody else", move->disks.items[index].target);
         return move_set_fate(move, index, DISK_PIVOTED, error);
     }
     if (view->live == PLACE_ELSEWHERE)
@@ -235,6 +238,9 @@ static int sample_disk(struct vigil *vigil, size_t index, struct error *error)
     if (!mirror.present)
         return 0; /* the next look at the XML will tell what became of it */
     int64_t before = watch->pace.at, now = now_ms();
+    /* We may have been here before, or another process: what was said to QEMU last still holds. */
+    if (before == 0)
+        watch->bandwidth = mirror.bandwidth;
     pace_sample(&watch->pace, now, mirror.copied, mirror.total);
     if (watch->pace.at == before)
         return 0;
@@ -353,6 +359,16 @@ static int watch_once(struct vigil *vigil, bool *all_ready, struct error *error)
     return 0;
 }
 
+/* A call may fail because the guest or the job has just gone: then that is the news. */
+static int explain(struct vigil *vigil, struct error *error)
+{
+    AUTO_ERROR struct error cause = {0};
+    bool unexplained = error->code == ERROR_FAILED || error->code == ERROR_NOT_FOUND;
+    if (unexplained && check_world(vigil, &cause) < 0)
+        error_move(error, &cause);
+    return -1;
+}
+
 static int wait_ready(struct move *move, struct error *error)
 {
     AUTO_FREE struct disk_watch *disks = memory_new(move->disks.count, sizeof(*disks));
@@ -362,7 +378,7 @@ static int wait_ready(struct move *move, struct error *error)
     for (;;) {
         bool all_ready = false;
         if (watch_once(&vigil, &all_ready, error) < 0)
-            return -1;
+            return explain(&vigil, error);
         if (all_ready)
             return 0;
         virt_wait(move->mover->virt, POLL_MILLISECONDS);

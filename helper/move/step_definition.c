@@ -9,7 +9,8 @@ static int save(struct move *move, struct error *error)
     if (!move->plan->persistent)
         return 0;
     CLEANUP(text_burn) char *xml = NULL;
-    if (virt_domain_xml(move->mover->virt, move->plan->uuid, VIRT_XML_INACTIVE_SECURE, &xml, error) < 0 ||
+    if (virt_domain_xml(move->mover->virt, move->plan->uuid, VIRT_XML_INACTIVE_SECURE, &xml,
+                        error) < 0 ||
         journal_save_definition(move->mover->journal, move->id, move->plan->domain,
                                 move->plan->uuid, xml, error) < 0)
         return -1;
@@ -224,6 +225,29 @@ static int redefine(struct move *move, struct error *error)
     return 0;
 }
 
+/* The watch of a client that was killed lasts half a minute: after a crash of the host the guest
+ * may well be back before that. */
+static int await_one_watcher(struct move *move, const struct plan_disk *disk, const char *where,
+                             struct error *error)
+{
+    struct ceph_cluster *cluster = NULL;
+    const struct ceph_image_name name = move_target_name(disk);
+    if (move_target_cluster(move, disk, &cluster, error) < 0)
+        return -1;
+    for (unsigned waited = 0;; waited++) {
+        CLEANUP(text_list_clear) struct text_list watchers = {0};
+        if (ceph_image_watchers(cluster, &name, &watchers, error) < 0)
+            return -1;
+        if (watchers.count == 1)
+            return 0;
+        if (watchers.count == 0 || waited >= move_patience(move))
+            return error_set(error, ERROR_OPERATOR,
+                             "disk %s: %zu clients have %s open, and it should be the guest alone",
+                             disk->target, watchers.count, where);
+        virt_wait(move->mover->virt, 1000);
+    }
+}
+
 /* Read back, never inferred: live XML, definition and the watcher on the target must agree. */
 static int prove_one(struct move *move, const struct world *world, size_t index,
                      struct error *error)
@@ -238,19 +262,7 @@ static int prove_one(struct move *move, const struct world *world, size_t index,
         return error_set(error, ERROR_OPERATOR,
                          "the guest writes to %s, but its definition still names the old disk %s",
                          where, disk->target);
-    if (!world->live)
-        return 0;
-    struct ceph_cluster *cluster = NULL;
-    const struct ceph_image_name name = move_target_name(disk);
-    CLEANUP(text_list_clear) struct text_list watchers = {0};
-    if (move_target_cluster(move, disk, &cluster, error) < 0 ||
-        ceph_image_watchers(cluster, &name, &watchers, error) < 0)
-        return -1;
-    if (watchers.count != 1)
-        return error_set(error, ERROR_OPERATOR,
-                         "disk %s: %zu clients have %s open, and it should be the guest alone",
-                         disk->target, watchers.count, where);
-    return 0;
+    return world->live ? await_one_watcher(move, disk, where, error) : 0;
 }
 
 static int is_redefined(struct move *move, bool *is_done, struct error *error)

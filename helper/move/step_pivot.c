@@ -13,6 +13,9 @@ static int await_end_of_job(struct move *move, size_t index, enum disk_place *pl
         if (observe(move, &world, error) < 0)
             return -1;
         *place = world.disks[index].live;
+        /* Where another run of the guest writes does not tell where this one did last. */
+        if (world.live && *place != PLACE_TARGET && is_another_run(move, &world))
+            *place = PLACE_UNKNOWN;
         if (!world.state.active || !world.disks[index].mirrored)
             return 0;
         virt_wait(move->mover->virt, PIVOT_POLL_MILLISECONDS);
@@ -52,7 +55,7 @@ static int pivot_one(struct move *move, size_t index, struct error *error)
             return error_set(error, ERROR_FAILED, "the mirror of disk %s is gone",
                              move->disks.items[index].target);
         if (move_set_fate(move, index, DISK_PIVOTING, error) < 0 ||
-            ask_for_pivot(move, index, error) < 0 ||
+            (!world.disks[index].ending && ask_for_pivot(move, index, error) < 0) ||
             await_end_of_job(move, index, &place, error) < 0)
             return -1;
     }

@@ -1,25 +1,35 @@
 /* Makes the holes of an RBD source visible, so that a mirror need not copy them. */
 #include "move/private.h"
 
+/* exclusive-lock, object-map and fast-diff, as librbd numbers them (RBD_FEATURE_*). */
+#define FAST_DIFF_NEEDS (1ull << 2 | 1ull << 3 | 1ull << 4)
+
 static struct ceph_image_name source_name(const struct plan_disk *disk)
 {
     return (struct ceph_image_name){disk->source_pool, disk->source_name_space, disk->source_image};
 }
 
+/* What will be switched on is written down first: whatever happens then, it can be taken back. */
 static int prepare_one(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
     const struct ceph_image_name name = source_name(disk);
+    struct disk_record *record = &move->disks.items[index];
     struct ceph_cluster *cluster = NULL;
+    struct ceph_image image = {0};
     uint64_t enabled = 0;
     if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0 ||
-        ceph_image_enable_fast_diff(cluster, &name, &enabled, error) < 0)
+        ceph_image(cluster, &name, &image, error) < 0)
         return -1;
-    move->disks.items[index].enabled_features |= enabled;
-    return 0;
+    record->enabled_features |= FAST_DIFF_NEEDS & ~image.features;
+    ceph_image_clear(&image);
+    if (journal_set_features(move->mover->journal, move->id, record->target,
+                             record->enabled_features, error) < 0)
+        return -1;
+    return ceph_image_enable_fast_diff(cluster, &name, &enabled, error);
 }
 
-static int act(struct move *move, struct error *error)
+static int act(struct move *move, struct error *error UNUSED)
 {
     for (size_t i = 0; i < move->disks.count; i++) {
         if (!move_plan_of(move, i)->prepare_source)
@@ -29,9 +39,6 @@ static int act(struct move *move, struct error *error)
         if (prepare_one(move, i, &failure) < 0)
             move_warn(move, "disk %s: the source's holes will be copied as data: %s",
                       move->disks.items[i].target, failure.message);
-        if (journal_set_features(move->mover->journal, move->id, move->disks.items[i].target,
-                                 move->disks.items[i].enabled_features, error) < 0)
-            return -1;
     }
     return 0;
 }

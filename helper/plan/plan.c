@@ -376,7 +376,12 @@ static void find_blocker(const struct plan_facts *facts, struct plan *plan)
     }
 }
 
-/* Several disks into one pool: their sum must fit, not each alone. */
+static bool has_limits(const struct policy_qos *qos)
+{
+    return qos->iops || qos->bps || qos->read_iops || qos->write_iops || qos->read_bps ||
+           qos->write_bps;
+}
+
 static void warn(struct plan *plan, const struct policy *policy, const struct plan_facts *facts)
 {
     for (size_t i = 0; i < plan->disks.count; i++) {
@@ -384,7 +389,7 @@ static void warn(struct plan *plan, const struct policy *policy, const struct pl
         if (disk->action != PLAN_MOVE)
             continue;
         const struct policy_tier *tier = policy_tier(policy, disk->tier);
-        if (disk->destination.keeps_iotune && (tier->qos.iops || tier->qos.bps))
+        if (disk->destination.keeps_iotune && has_limits(&tier->qos))
             *text_list_add(&plan->warnings) = text_format(
                 "disk %s has I/O limits of its own (iotune), which stay%s", disk->target,
                 tier->qos.enforce == QOS_RBD ? "; the smaller of them and the tier's wins"

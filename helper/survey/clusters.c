@@ -21,14 +21,17 @@ struct clusters *clusters_new(struct virt *virt)
     return clusters;
 }
 
+static void member_clear(struct member *member)
+{
+    ceph_disconnectp(&member->connection);
+    plan_cluster_clear(&member->who);
+    error_clear(&member->error);
+}
+
 void clusters_free(struct clusters *clusters)
 {
-    for (size_t i = 0; i < clusters->members.count; i++) {
-        struct member *member = &clusters->members.items[i];
-        ceph_disconnectp(&member->connection);
-        plan_cluster_clear(&member->who);
-        error_clear(&member->error);
-    }
+    for (size_t i = 0; i < clusters->members.count; i++)
+        member_clear(&clusters->members.items[i]);
     free(clusters->members.items);
     free(clusters);
 }
@@ -87,5 +90,11 @@ int clusters_get(struct clusters *clusters, const struct plan_cluster *which,
     /* What failed is kept with the cluster and told to everyone who asks. */
     if (connect_to(clusters, which, &member->connection, &member->error) < 0)
         member->connection = NULL;
-    return lend(member, connection, error);
+    int result = lend(member, connection, error);
+    /* But for libvirt's daemon, which was asked for the key: it will be back. */
+    if (member->error.code == ERROR_DISCONNECTED) {
+        member_clear(member);
+        clusters->members.count--;
+    }
+    return result;
 }

@@ -35,7 +35,8 @@ int virt_error(struct virt *virt, struct error *error, const char *what, ...)
     AUTO_FREE char *text = text_vformat(what, args);
     va_end(args);
 
-    const virError *cause = virGetLastError();
+    /* Copied at once: every further call to libvirt resets it. */
+    CLEANUP(virFreeErrorp) virErrorPtr cause = virSaveLastError();
     const char *reason = cause && cause->message ? cause->message : "no reason given";
     if (virt->connection && !virt_connected(virt)) {
         error_set(error, ERROR_DISCONNECTED, "%s: libvirt's daemon went away (%s)", text, reason);

@@ -65,20 +65,16 @@ static char *running_job(virDomainPtr domain)
     return type == VIR_DOMAIN_JOB_NONE ? NULL : text_dup(job_word(operation));
 }
 
-int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *info, struct error *error)
+static int read_state(struct virt *virt, const char *uuid, struct virt_domain *info,
+                      struct error *error)
 {
-    *info = (struct virt_domain){0};
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
-    if (!domain) {
-        if (error->code != ERROR_NOT_FOUND)
-            return -1;
-        error_clear(error);
-        return 0;
-    }
+    if (!domain)
+        return -1;
     int state = 0, reason = 0, autostart = 0;
     int active = virDomainIsActive(domain);
-    int persistent = virDomainIsPersistent(domain);
-    if (active < 0 || persistent < 0 || virDomainGetState(domain, &state, &reason, NO_FLAGS) < 0)
+    int persistent = active < 0 ? -1 : virDomainIsPersistent(domain);
+    if (persistent < 0 || virDomainGetState(domain, &state, &reason, NO_FLAGS) < 0)
         return virt_error(virt, error, "cannot read the state of domain %s", uuid);
     info->exists = true;
     info->name = text_dup(virDomainGetName(domain));
@@ -94,6 +90,19 @@ int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *info, s
     info->checkpoints = checkpoints > 0 ? (unsigned)checkpoints : 0;
     if (info->active)
         info->job = running_job(domain);
+    return 0;
+}
+
+int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *info, struct error *error)
+{
+    *info = (struct virt_domain){0};
+    if (read_state(virt, uuid, info, error) == 0)
+        return 0;
+    /* A transient domain may go between any two calls. */
+    if (error->code != ERROR_NOT_FOUND)
+        return -1;
+    error_clear(error);
+    virt_domain_clear(info);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 
 DEFINE_CLEANUP(virDomain, virDomainFree);
 DEFINE_CLEANUP(virSecret, virSecretFree);
+DEFINE_CLEANUP(virError, virFreeError);
 
 struct virt {
     char *uri;

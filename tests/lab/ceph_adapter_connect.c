@@ -14,12 +14,30 @@ static struct ceph_cluster *connected(const struct ceph_login *login)
     return cluster;
 }
 
+/* Neither librados nor librbd may write to the terminal. */
+static int connect_in_silence(const struct ceph_login *login, struct ceph_cluster **cluster,
+                              struct error *error)
+{
+    AUTO_FCLOSE FILE *file = tmpfile();
+    assert_non_null(file);
+    AUTO_CLOSE int saved = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    int result = ceph_connect(login, cluster, error);
+    dup2(saved, STDERR_FILENO);
+    rewind(file);
+    char noise[1024];
+    size_t length = fread(noise, 1, sizeof(noise) - 1, file);
+    noise[length] = '\0';
+    assert_string_equal(noise, "");
+    return result;
+}
+
 static void refused(const struct ceph_login *login, enum error_code code, double at_most)
 {
     AUTO_ERROR struct error error = {0};
     struct ceph_cluster *cluster = NULL;
     double start = ceph_clock();
-    assert_refused(ceph_connect(login, &cluster, &error), &error, code);
+    assert_refused(connect_in_silence(login, &cluster, &error), &error, code);
     assert_null(cluster);
     assert_non_null(error.hint);
     assert_true(ceph_clock() - start <= at_most);

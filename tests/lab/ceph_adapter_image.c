@@ -1,4 +1,5 @@
 /* Reading images, preparing a source for its copy, limits. */
+#include "ceph/image_ghost.h"
 #include "ceph_adapter_lab.h"
 
 #include <json.h>
@@ -117,7 +118,29 @@ static void watchers(void **state)
     assert_string_equal(image.watchers.items[0], list.items[0]);
     ceph_image_clear(&image);
     text_list_clear(&list);
+    assert_int_equal(lab_kill(&holder, SIGTERM), 0);
+}
+
+/* Who is there, who hangs, and who has been killed a moment ago are all somebody. */
+static void nobody_is_not_somebody(void **state)
+{
+    struct lab *lab = lab_of(state);
+    lab_make_image(lab, lab->scratch, "somebody", 8 * MIB, RBD_FEATURES_DEFAULT);
+    AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
+    rbd_image_t image;
+    char id[64];
+    assert_int_equal(rbd_open_read_only(pool, "somebody", &image, NULL), 0);
+    assert_int_equal(rbd_get_id(image, id, sizeof(id)), 0);
+    rbd_close(image);
+    assert_true(ceph_watched_by_nobody(pool, id));
+    assert_false(ceph_watched_by_nobody(pool, "0123456789ab")); /* no such image */
+    struct child holder = lab_spawn("--hold", lab->scratch, "somebody", NULL);
+    for (int i = 0; i < 20; i++)
+        assert_false(ceph_watched_by_nobody(pool, id));
+    kill(holder.pid, SIGSTOP);
+    assert_false(ceph_watched_by_nobody(pool, id));
     assert_int_equal(lab_kill(&holder, SIGKILL), -SIGKILL);
+    assert_false(ceph_watched_by_nobody(pool, id));
 }
 
 /* Snapshots, a clone of one, and the clone in the trash. */
@@ -240,7 +263,7 @@ static void prepared_while_in_use(struct lab *lab, uint64_t features)
     uint64_t again = 1;
     assert_done(ceph_image_enable_fast_diff(lab->cluster, &name, &again, &error), &error);
     assert_int_equal(again, 0);
-    assert_int_equal(lab_kill(&holder, SIGKILL), -SIGKILL);
+    assert_int_equal(lab_kill(&holder, SIGTERM), 0);
     AUTO_FREE char *spec = ceph_image_text(&name);
     free(lab_rbd(lab, "object-map", "check", spec, "--no-progress", NULL));
     read_image(lab->cluster, &name, &image);
@@ -252,6 +275,7 @@ static void prepared_while_in_use(struct lab *lab, uint64_t features)
     read_image(lab->cluster, &name, &image);
     assert_int_equal(image.features, features);
     ceph_image_clear(&image);
+    lab_sweep(lab);
 }
 
 static void prepare_a_plain_source(void **state)
@@ -262,15 +286,6 @@ static void prepare_a_plain_source(void **state)
 static void prepare_a_locked_source(void **state)
 {
     struct lab *lab = lab_of(state);
-    double deadline = ceph_clock() + 60; /* the last test's client still watches its image */
-    const struct ceph_image_name name = name_of(lab, "busy");
-    for (struct text_list list = {0}; ceph_clock() < deadline; text_list_clear(&list)) {
-        AUTO_ERROR struct error error = {0};
-        if (ceph_image_watchers(lab->cluster, &name, &list, &error) < 0 || list.count == 0)
-            break;
-        ceph_pause(500);
-    }
-    lab_sweep(lab);
     prepared_while_in_use(lab, RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK);
 }
 
@@ -288,7 +303,7 @@ static void take_back_under_a_writer(void **state)
     assert_int_equal(image.watchers.count, 1); /* still there, and still writing */
     ceph_image_clear(&image);
     ceph_pause(300);
-    assert_int_equal(lab_kill(&holder, SIGKILL), -SIGKILL);
+    assert_int_equal(lab_kill(&holder, SIGTERM), 0);
 }
 
 static void rebuild_an_invalid_map(void **state)
@@ -474,6 +489,7 @@ int ceph_adapter_image_tests(struct lab *lab)
         cmocka_unit_test_prestate(limits, lab),
         cmocka_unit_test_prestate(limits_are_live, lab),
         cmocka_unit_test_prestate(long_metadata, lab),
+        cmocka_unit_test_prestate(nobody_is_not_somebody, lab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

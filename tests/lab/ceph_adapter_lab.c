@@ -90,6 +90,11 @@ rados_ioctx_t lab_pool(struct lab *lab, const char *pool, const char *name_space
 static void make_pool(struct lab *lab, const char *pool)
 {
     free(lab_command(lab, "{\"prefix\":\"osd pool create\",\"pool\":\"%s\",\"pg_num\":8}", pool));
+    /* no splitting of placement groups meanwhile: each time, a dead client's watch starts anew */
+    free(lab_command(lab,
+                     "{\"prefix\":\"osd pool set\",\"pool\":\"%s\",\"var\":"
+                     "\"pg_autoscale_mode\",\"val\":\"off\"}",
+                     pool));
     AUTO_POOL rados_ioctx_t handle = lab_pool(lab, pool, NULL);
     assert_int_equal(rbd_pool_init(handle, false), 0);
 }

@@ -7,7 +7,7 @@
  *   VP_LAB_KEYRING  and that user's keyring
  *   VP_LAB_POOL     an rbd pool that is there already
  *   VP_LAB_KILLS    how often a process is killed in the middle of its work; 20 if not set
- *   VP_LAB_CLIENT   for the children only: connect as this user, by the key in VP_LAB_CLIENT_KEY
+ *   VP_LAB_TEST     only the tests whose name matches this pattern (*, ?)
  */
 #ifndef TESTS_LAB_CEPH_ADAPTER_LAB_H
 #define TESTS_LAB_CEPH_ADAPTER_LAB_H

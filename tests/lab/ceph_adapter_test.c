@@ -8,6 +8,9 @@
  */
 #include "ceph_adapter_lab.h"
 
+#include <signal.h>
+#include <time.h>
+
 #define BLOCK 4096
 
 static struct ceph_cluster *connect_as_adapter(void)
@@ -31,9 +34,20 @@ static void ready(void)
     fflush(stdout);
 }
 
-/* A guest, so to say: each block of the image in turn gets its own number, for ever. */
+/* Whether SIGTERM came within a moment. */
+static bool asked_to_end(const sigset_t *term)
+{
+    const struct timespec moment = {.tv_nsec = 2000000};
+    return sigtimedwait(term, NULL, &moment) == SIGTERM;
+}
+
+/* A guest, so to say: it writes over the image again and again, until it is asked to end. */
 static int hold(const char *pool, const char *image)
 {
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
     CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
     AUTO_ERROR struct error error = {0};
     AUTO_OPEN struct ceph_open open = {0};
@@ -43,13 +57,16 @@ static int hold(const char *pool, const char *image)
     uint64_t size = 0;
     rbd_get_size(open.image, &size);
     char block[BLOCK];
+    bool told = false;
     for (uint64_t at = 0;; at = at + MIB + BLOCK <= size ? at + MIB : 0) {
         memset(block, (int)(at / MIB) + 1, sizeof(block));
         if (rbd_write(open.image, at, sizeof(block), block) != BLOCK)
             return 3;
-        if (at == 0)
+        if (!told)
             ready();
-        ceph_pause(2);
+        told = true;
+        if (asked_to_end(&term))
+            return 0;
     }
 }
 
@@ -74,7 +91,7 @@ static int unmake(const char *pool, const char *token)
     AUTO_ERROR struct error error = {0};
     const struct ceph_image_name name = {.pool = pool, .image = "made"};
     ready();
-    return ceph_image_remove_owned(cluster, &name, token, 0, &error) == 0 ? 0 : 1;
+    return ceph_image_remove_owned(cluster, &name, token, 60, &error) == 0 ? 0 : 1;
 }
 
 static int run_groups(int count, char *names[])
@@ -113,5 +130,7 @@ int main(int argc, char *argv[])
         return make(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "--unmake") == 0)
         return unmake(argv[2], argv[3]);
+    if (getenv("VP_LAB_TEST"))
+        cmocka_set_test_filter(getenv("VP_LAB_TEST"));
     return run_groups(argc - 1, argv + 1);
 }

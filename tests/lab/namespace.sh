@@ -14,7 +14,7 @@ LIBVIRT_FOLDERS=(
 
 make_folders() {
     local i
-    mkdir -p "$VP_LAB_DIR"/{run,log,guests,tmp,marker,pool}
+    mkdir -p "$VP_LAB_DIR"/{run,log,guests,tmp,pool}
     for ((i = 1; i < ${#LIBVIRT_FOLDERS[@]}; i += 2)); do
         mkdir -p "$VP_LAB_DIR/${LIBVIRT_FOLDERS[i]}"
     done
@@ -39,18 +39,29 @@ make_user() {
     set_env VP_LAB_HOME "$VP_LAB_DIR/home"
 }
 
-# Runs inside the new namespace.
+# Where /dev/kvm is there but does not work, libvirt probes QEMU again at every look-up, 20 s
+# each time (its virQEMUCapsIsValid believes access(2)). A read-only file cannot be accessed.
+hide_kvm() {
+    [[ -e /dev/kvm ]] || return 0
+    : >"$VP_LAB_DIR/no-kvm"
+    mount --bind "$VP_LAB_DIR/no-kvm" /dev/kvm
+    mount -o remount,bind,ro /dev/kvm
+}
+
+# Runs inside the new namespace. The first mount is only there for its name, by which
+# processes of the lab are known, also after its state folder was removed; it is covered
+# at once.
 mount_all() {
     local i
+    mkdir -p /etc/ceph
+    mount -t tmpfs -o size=4k "vp-lab:$VP_LAB_DIR" /etc/ceph
     for ((i = 0; i < ${#LIBVIRT_FOLDERS[@]}; i += 2)); do
         mkdir -p "${LIBVIRT_FOLDERS[i]}"
         mount --bind "$VP_LAB_DIR/${LIBVIRT_FOLDERS[i + 1]}" "${LIBVIRT_FOLDERS[i]}"
     done
+    hide_kvm
     mount --bind "$VP_LAB_DIR/passwd" /etc/passwd
     mount --bind "$VP_LAB_DIR/group" /etc/group
-    # Emulation everywhere: the same speed on all machines, one capability probe less.
-    [[ ! -e /dev/kvm ]] || mount --bind /dev/null /dev/kvm
-    mount -t tmpfs -o size=4k "vp-lab:$VP_LAB_DIR" "$VP_LAB_DIR/marker"
 }
 
 # hold_namespace [HOSTNAME]: is exec'ed in the namespace, and stays.

@@ -42,7 +42,7 @@ must_fail() {
 processes_of() {
     local process
     for process in /proc/[0-9]*; do
-        if [[ $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) == *"$1/"* ]] ||
+        if [[ $(tr '\0' ' ' 2>/dev/null <"$process/cmdline") == *"$1/"* ]] ||
             grep -qsF " vp-lab:$1 " "$process/mountinfo"; then
             echo "${process#/proc/}"
         fi

@@ -146,7 +146,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                              .pool = "p",
                              .image = "i"},
              .cache = "none",
+             .io = "threads",
              .discard = "unmap",
+             .detect_zeroes = "unmap",
              .iotune = &iotune},
             {.target = domain->disks.items[i].target,
              .destination =

@@ -122,7 +122,8 @@ static void closest_word(void **state UNUSED)
     } cases[] = {
         {"pol", "pool"},
         {"pools", "pool"},
-        {"imgae", NULL},
+        {"imgae", "image"},
+        {"gaimi", NULL},
         {"imag", "image"},
         {"images", "image"},
         {"objectsize", "object_size"},

@@ -47,7 +47,7 @@ rules:
         self.assertRegex(first, rf"^error +policy +{policy}:2:1: ")
         self.assertRegex(hint, "^         hint: .*clusters")
         self.assertRegex("\n".join(rest), r"(?m)^error +libvirt +cannot connect")
-        self.assertRegex("\n".join(rest), r"(?m)^ok +librbd +\d")
+        self.assertRegex("\n".join(rest), r"(?m)^ok +librbd +version \d")
         self.assertIn("the policy's among them", result.err)
 
     def test_no_policy_is_2(self):

@@ -36,6 +36,11 @@ static char *make_file(const char *folder, const char *name, mode_t mode)
     return path;
 }
 
+static void put_file(const char *folder, const char *name, mode_t mode)
+{
+    free(make_file(folder, name, mode));
+}
+
 static void assert_hook(const char *folder, enum hook_state expected, const char *name)
 {
     AUTO_FREE char *path = NULL;
@@ -52,13 +57,13 @@ static void no_folder_and_no_hook_are_missing(void **state)
 {
     assert_hook("/nonexistent/qemu.d", HOOK_MISSING, NULL);
     assert_hook(*state, HOOK_MISSING, NULL);
-    AUTO_FREE char *other = make_file(*state, "50-other", 0755);
+    put_file(*state, "50-other", 0755);
     assert_hook(*state, HOOK_MISSING, NULL);
 }
 
 static void a_hook_is_known_by_its_name(void **state)
 {
-    AUTO_FREE char *path = make_file(*state, "virt-pivot-hook", 0755);
+    put_file(*state, "virt-pivot-hook", 0755);
     assert_hook(*state, HOOK_INSTALLED, "virt-pivot-hook");
 }
 
@@ -74,7 +79,7 @@ static void a_hook_is_known_by_what_it_links_to(void **state)
 
 static void a_hook_that_cannot_run_is_broken(void **state)
 {
-    AUTO_FREE char *path = make_file(*state, "virt-pivot-hook", 0644);
+    put_file(*state, "virt-pivot-hook", 0644);
     assert_hook(*state, HOOK_BROKEN, "virt-pivot-hook");
 }
 
@@ -89,7 +94,7 @@ static void one_that_runs_is_enough(void **state)
 {
     AUTO_FREE char *link = text_format("%s/10-stale", (char *)*state);
     assert_int_equal(symlink("/nonexistent/virt-pivot-hook", link), 0);
-    AUTO_FREE char *path = make_file(*state, "virt-pivot-hook", 0755);
+    put_file(*state, "virt-pivot-hook", 0755);
     assert_hook(*state, HOOK_INSTALLED, "virt-pivot-hook");
 }
 

@@ -74,6 +74,18 @@ static void a_second_try_is_told_apart(void **state UNUSED)
     assert_int_equal(lines.items[2].took, 2);
 }
 
+/* A recovery may also find the step done, and only write that down. */
+static void what_recovery_found_done_is_not_the_end_of_the_step(void **state UNUSED)
+{
+    STORY(lines, false, {1, "begin", "pivoted", NULL}, {100, "recover", "mirroring", NULL},
+          {101, "done", "pivoted", "all disks"});
+    assert_int_equal(lines.count, 3);
+    assert_string_equal(lines.items[0].what, "pivoted: not finished");
+    assert_string_equal(lines.items[1].what, "recover");
+    assert_string_equal(lines.items[2].what, "pivoted");
+    assert_int_equal(lines.items[2].took, -1);
+}
+
 static void the_last_step_of_a_running_move_is_under_way(void **state UNUSED)
 {
     STORY(lines, true, {1, "begin", "copying", NULL}, {2, "done", "copying", NULL},
@@ -110,6 +122,7 @@ int main(void)
         cmocka_unit_test(an_end_without_begin_has_its_line),
         cmocka_unit_test(a_broken_step_is_not_finished),
         cmocka_unit_test(a_second_try_is_told_apart),
+        cmocka_unit_test(what_recovery_found_done_is_not_the_end_of_the_step),
         cmocka_unit_test(the_last_step_of_a_running_move_is_under_way),
         cmocka_unit_test(the_last_step_of_a_dead_move_is_not),
         cmocka_unit_test(milliseconds_read_well),

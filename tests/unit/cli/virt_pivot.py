@@ -47,7 +47,7 @@ class TestCase(unittest.TestCase):
 
 
 class Scene:
-    """A process that plays a move's; see cli_scene.c. Used with `with`: then it is killed."""
+    """A process that plays a move's; see cli_scene.c. At the end of its `with` it is killed."""
 
     def __init__(self, state, domain="db1"):
         # pylint: disable=consider-using-with
@@ -59,9 +59,13 @@ class Scene:
         return self
 
     def __exit__(self, *_):
+        self.kill()
         self.process.stdin.close()
-        self.process.wait(10)
         self.process.stdout.close()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(10)
 
     def say(self, word):
         """Does not wait for its answer."""

@@ -182,6 +182,27 @@ static void finds_auth_in_either_place(void **state UNUSED)
     }
 }
 
+static void knows_limits_of_the_disk(void **state UNUSED)
+{
+    static const struct {
+        const char *children;
+        bool has_iotune;
+    } cases[] = {
+        {"", false},
+        {"<iotune/>", false},
+        {"<iotune> <!-- <total_iops_sec> --></iotune>", false},
+        {"<iotune><total_iops_sec>1</total_iops_sec></iotune>", true},
+        {"<throttlefilters><throttlefilter group='g'/></throttlefilters>", true},
+        {"<throttlefilters/>", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_FREE char *disk = text_format("<disk><target dev='a'/>%s</disk>", cases[i].children);
+        AUTO_FREE char *xml = domain_with(disk);
+        CLEANUP(domain_freep) struct domain *domain = parse_accepted(xml);
+        assert_int_equal(domain->disks.items[0].has_iotune, cases[i].has_iotune);
+    }
+}
+
 static void finds_encryption_in_either_place(void **state UNUSED)
 {
     static const struct {
@@ -380,6 +401,12 @@ static void refuses_with_a_place(void **state UNUSED)
         {"<domain><name>d</name><devices><disk><source file='/a'/>\n<source file='/b'/>"
          "<target dev='a'/></disk></devices></domain>",
          "2:1: a disk with a second <source>"},
+        {"<domain><name>d</name><devices><disk><driver/><driver/><target dev='a'/></disk>"
+         "</devices></domain>",
+         "a disk with a second <driver>"},
+        {"<domain><name>d</name><devices><disk><target dev='a'/><target dev='b'/></disk>"
+         "</devices></domain>",
+         "a disk with a second <target>"},
         {"<domain><name>d</name><devices/><devices/></domain>", "a second <devices>"},
         {"<!DOCTYPE domain>\n<domain><name>d</name></domain>", "1:1: a DOCTYPE is not accepted"},
         {"<!-- x -->\n<!DOCTYPE d [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]>\n"
@@ -438,6 +465,18 @@ static void bounds_depth(void **state UNUSED)
     parse_refused(too_deep, strlen(too_deep), "nested too deeply");
     AUTO_FREE char *hostile = nested(100000);
     parse_refused(hostile, strlen(hostile), "nested too deeply");
+}
+
+static void bounds_namespaces(void **state UNUSED)
+{
+    AUTO_FREE char *one_after_another =
+        with_repeated("<domain><name>d</name>",
+                      "<a:x xmlns:a='u' xmlns='' xmlns:b='v%zu'><a:y/></a:x>", 2000, "</domain>");
+    CLEANUP(domain_freep) struct domain *domain = parse_accepted(one_after_another);
+    assert_string_equal(domain->name, "d");
+    AUTO_FREE char *two_each =
+        with_repeated("<domain><name>d</name>", "<a xmlns:n%1$zu='u' xmlns:m%1$zu='v'>", 129, "");
+    parse_refused(two_each, strlen(two_each), "too many namespaces");
 }
 
 static void bounds_counts(void **state UNUSED)
@@ -519,6 +558,7 @@ int main(void)
         cmocka_unit_test(reads_flags),
         cmocka_unit_test(reads_every_kind_of_source),
         cmocka_unit_test(finds_auth_in_either_place),
+        cmocka_unit_test(knows_limits_of_the_disk),
         cmocka_unit_test(finds_encryption_in_either_place),
         cmocka_unit_test(reads_a_mirror_that_is_not_ready),
         cmocka_unit_test(finds_the_tier_label),
@@ -530,6 +570,7 @@ int main(void)
         cmocka_unit_test(refuses_with_a_place),
         cmocka_unit_test(refuses_other_encodings),
         cmocka_unit_test(bounds_depth),
+        cmocka_unit_test(bounds_namespaces),
         cmocka_unit_test(bounds_counts),
         cmocka_unit_test(bounds_size),
         cmocka_unit_test(says_nothing_on_stderr),

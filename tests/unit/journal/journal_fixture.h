@@ -85,6 +85,11 @@ static inline UNUSED char *query(const char *folder, const char *sql)
     return buffer_take(&rows);
 }
 
+static inline UNUSED void run_query(const char *folder, const char *sql)
+{
+    free(query(folder, sql));
+}
+
 static inline UNUSED void assert_query(const char *folder, const char *sql, const char *expected)
 {
     AUTO_FREE char *rows = query(folder, sql);

@@ -1,0 +1,130 @@
+#include "points.h"
+
+#include "base/text.h"
+
+#define MOST_PROBLEMS 40 /* printed; more do not help */
+#define A_WHILE 60000
+
+static void second_copy_fails(struct fake_world *world)
+{
+    world->ways.copy_fails[world->disk_count - 1] = true;
+}
+
+static void second_pivot_fails(struct fake_world *world)
+{
+    world->ways.pivot_fails[1] = true;
+}
+
+const struct stage_kind all_kinds[] = {
+    {.disks = 1, .definition = "dance"},
+    {.disks = 3, .definition = "dance"},
+    {.disks = 1, .definition = "keep"},
+    {.disks = 3, .definition = "keep"},
+    {.disks = 1, .definition = "auto", .transient = true},
+    {.disks = 2, .definition = "dance", .change = second_copy_fails},
+    {.disks = 2, .definition = "keep", .change = second_copy_fails},
+    {.disks = 3, .definition = "dance", .change = second_pivot_fails},
+    {.disks = 3, .definition = "keep", .change = second_pivot_fails},
+};
+const size_t all_kinds_count = ARRAY_SIZE(all_kinds);
+
+void calls_record(struct stage *stage, struct calls *calls)
+{
+    long checks = 0;
+    const struct outcome *outcome = stage_move(stage);
+    AUTO_FREE char *wrong = check_ended(stage, outcome, &checks);
+    if (wrong)
+        fail_msg("the undisturbed move: %s", wrong);
+    calls->count = stage->world->calls;
+    calls->status = outcome->status;
+    memcpy(calls->kinds, stage->world->kinds, sizeof(calls->kinds));
+}
+
+char *point_name(const struct calls *calls, const struct fake_event *event)
+{
+    return text_format("call %ld (%s), %s", event->at,
+                       fake_call_name((enum fake_call)calls->kinds[event->at - 1]),
+                       event->after ? "after" : "before");
+}
+
+void tally_problem(struct tally *tally, const struct stage *stage, const char *where, char *wrong)
+{
+    if (!wrong)
+        return;
+    *text_list_add(&tally->problems) = text_format(
+        "%s, %zu disks, %s: %s\n      (exit status %d: %s)", stage->kind.definition,
+        stage->kind.disks, where, wrong, stage->outcome->status, stage->outcome->message);
+    free(wrong);
+}
+
+void tally_close(struct tally *tally)
+{
+    print_message("%s: %ld points, %ld runs, %ld checks; ended 0: %ld, 1: %ld, 4: %ld; killed "
+                  "%ld; recovered %ld; left to an operator %ld; problems %zu\n",
+                  tally->name, tally->points, tally->runs, tally->checks, tally->ends[0],
+                  tally->ends[1], tally->ends[4], tally->killed, tally->recovered, tally->doubts,
+                  tally->problems.count);
+    size_t count = tally->problems.count;
+    for (size_t i = 0; i < count && i < MOST_PROBLEMS; i++)
+        print_message("  - %s\n", tally->problems.items[i]);
+    text_list_clear(&tally->problems);
+    assert_int_equal(count, 0);
+    assert_true(tally->runs > 0);
+}
+
+static void count_end(struct tally *tally, const struct outcome *outcome)
+{
+    tally->runs++;
+    if (outcome->status >= 0 && outcome->status < 5)
+        tally->ends[outcome->status]++;
+    else
+        tally->killed++;
+}
+
+static void recover(struct tally *tally, struct stage *stage, const char *where)
+{
+    memset(stage->world->events, 0, sizeof(stage->world->events));
+    const struct outcome *outcome = stage_recover(stage);
+    tally->recovered += outcome->recovered > 0;
+    struct outcome first = *outcome;
+    if (first.recovered == 0)
+        first.status = 4; /* it had ended before: nothing new is claimed */
+    AUTO_FREE char *at = text_format("%s, recovered", where);
+    if (outcome->status != 0) {
+        tally_problem(tally, stage, at, text_dup("recovery does not come to an end"));
+        tally_problem(tally, stage, at, check_always(stage, &tally->checks));
+        return;
+    }
+    tally_problem(tally, stage, at, check_ended(stage, &first, &tally->checks));
+
+    if (tally->runs % 4 != 0)
+        return; /* one in four is looked at again: the same code would find the same nothing */
+    char before[FAKE_XML];
+    memcpy(before, stage->world->defined, sizeof(before));
+    const struct outcome *again = stage_recover(stage);
+    AUTO_FREE char *twice = text_format("%s, recovered twice", where);
+    if (again->status != 0 || again->recovered != 0 || !text_equal(before, stage->world->defined))
+        tally_problem(tally, stage, twice, text_dup("the second recovery has done something"));
+}
+
+void settle(struct tally *tally, struct stage *stage, const char *where)
+{
+    const struct outcome outcome = *stage->outcome;
+    count_end(tally, &outcome);
+    if (outcome.status == 0 || outcome.status == 1) {
+        tally_problem(tally, stage, where, check_ended(stage, &outcome, &tally->checks));
+        return;
+    }
+    tally_problem(tally, stage, where,
+                  outcome.status == 4 ? check_always(stage, &tally->checks)
+                                      : text_dup("that is no way to end"));
+    fake_world_run(stage->world, A_WHILE);
+    recover(tally, stage, where);
+}
+
+void settle_after_kill(struct tally *tally, struct stage *stage, const char *where)
+{
+    count_end(tally, stage->outcome);
+    tally_problem(tally, stage, where, check_always(stage, &tally->checks));
+    recover(tally, stage, where);
+}

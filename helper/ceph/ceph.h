@@ -77,6 +77,8 @@ struct ceph_image {
     uint64_t size;        /* bytes */
     uint64_t allocated;   /* bytes that a copy must read: from fast-diff, else size */
     bool allocated_known; /* false: no valid fast-diff */
+    uint64_t used; /* bytes in objects that exist, whether QEMU can see the holes or not; size
+                      when counting them takes over 5 s */
     uint64_t object_size;
     uint64_t features; /* RBD_FEATURE_* */
     bool object_map_invalid, fast_diff_invalid;

@@ -138,6 +138,11 @@ static int read_parent(const struct reading *reading, struct ceph_image *image, 
     return 0;
 }
 
+/* Without fast-diff every object has to be asked for. That is done piece by piece, and given up
+ * when it takes too long: librbd itself says nothing while it finds only holes. */
+#define COUNT_SECONDS 5
+#define COUNT_BYTES (8ull << 30) /* an integer multiple of every object size and stripe */
+
 static int add_extent(uint64_t offset UNUSED, size_t length, int exists, void *sum)
 {
     if (exists)
@@ -145,21 +150,36 @@ static int add_extent(uint64_t offset UNUSED, size_t length, int exists, void *s
     return 0;
 }
 
-/* Whole objects, as a mirror reads them. Without a valid fast-diff every object would have to be
- * asked for, and QEMU does not know of holes either. */
+/* The bytes in objects that exist; the whole size when counting takes too long. Returns 0 or a
+ * negative errno. */
+static int count_used(rbd_image_t image, uint64_t size, uint64_t piece, uint64_t *used)
+{
+    double deadline = ceph_clock() + COUNT_SECONDS;
+    uint64_t sum = 0;
+    *used = size;
+    for (uint64_t at = 0; at < size; at += piece) {
+        if (ceph_clock() > deadline)
+            return 0;
+        uint64_t length = size - at < piece ? size - at : piece;
+        int result = rbd_diff_iterate2(image, NULL, at, length, 1, 1, add_extent, &sum);
+        if (result < 0)
+            return result;
+    }
+    *used = sum < size ? sum : size;
+    return 0;
+}
+
+/* By whole objects, as a mirror reads them. QEMU knows of holes by a valid fast-diff only. */
 static int read_allocated(const struct reading *reading, struct ceph_image *image,
                           struct error *error)
 {
-    image->allocated = image->size;
-    if (!(image->features & RBD_FEATURE_FAST_DIFF) || image->fast_diff_invalid ||
-        image->object_map_invalid)
-        return 0;
-    uint64_t sum = 0;
-    int result = rbd_diff_iterate2(reading->image, NULL, 0, image->size, 1, 1, add_extent, &sum);
+    image->allocated_known = (image->features & RBD_FEATURE_FAST_DIFF) &&
+                             !image->fast_diff_invalid && !image->object_map_invalid;
+    uint64_t piece = image->allocated_known ? image->size : COUNT_BYTES;
+    int result = count_used(reading->image, image->size, piece, &image->used);
     if (result < 0)
         return reading_failed(reading, result, "allocation", error);
-    image->allocated = sum < image->size ? sum : image->size;
-    image->allocated_known = true;
+    image->allocated = image->allocated_known ? image->used : image->size;
     return 0;
 }
 

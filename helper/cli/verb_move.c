@@ -2,6 +2,7 @@
 #include "cli/interrupt.h"
 #include "cli/prepare.h"
 #include "cli/progress.h"
+#include "survey/survey.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -157,7 +158,7 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
         (!dry_run && recover_moves(cli, &session, uuid, &recovered, error) < 0))
         return -1;
 
-    CLEANUP(plan_facts_clear) struct plan_facts facts = {0};
+    CLEANUP(survey_clear) struct plan_facts facts = {0};
     CLEANUP(plan_freep) struct plan *plan = NULL;
     if (prepare_plan(&session, &request, uuid, true, &facts, &plan, error) < 0)
         return -1;

@@ -1,4 +1,5 @@
 #include "cli/prepare.h"
+#include "survey/survey.h"
 
 #include <json-c/json.h>
 
@@ -37,7 +38,7 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
         session.journal = NULL; /* a plan needs none */
 
     char uuid[VIRT_UUID_TEXT];
-    CLEANUP(plan_facts_clear) struct plan_facts facts = {0};
+    CLEANUP(survey_clear) struct plan_facts facts = {0};
     CLEANUP(plan_freep) struct plan *plan = NULL;
     if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
         prepare_plan(&session, &request, uuid, false, &facts, &plan, error) < 0)

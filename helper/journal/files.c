@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <time.h>
 
 static int open_lock(struct journal *journal, const char *uuid, int flags)
@@ -22,16 +21,12 @@ static int lock_holder(int fd)
     return (int)strtol(text, NULL, 10);
 }
 
-/* journal_is_locked holds the file, shared, for the moment in which it looks: that passes, a holder
- * stays. */
-static bool take(int fd)
+/* A lock of the open file description, as flock(2) makes it, but one that can be asked about
+ * without being taken for a moment. */
+static bool lock_command(int fd, int command, struct flock *lock)
 {
-    for (unsigned tries = 0; tries < 10; tries++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return true;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    return false;
+    *lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, command, lock) == 0;
 }
 
 int journal_lock(struct journal *journal, const char *uuid, int *lock, struct error *error)
@@ -40,7 +35,8 @@ int journal_lock(struct journal *journal, const char *uuid, int *lock, struct er
     if (fd < 0)
         return error_set(error, ERROR_FAILED, "cannot open the lock of domain %s in %s/locks: %s",
                          uuid, journal->directory, strerror(errno));
-    if (!take(fd)) {
+    struct flock whole;
+    if (!lock_command(fd, F_OFD_SETLK, &whole)) {
         error_set(error, ERROR_BUSY, "another virt-pivot (process %d) is at work on this domain",
                   lock_holder(fd));
         error_hint(error, "'virt-pivot status' shows it; 'virt-pivot cancel' ends it");
@@ -70,7 +66,8 @@ bool journal_is_locked(struct journal *journal, const char *uuid, int *pid)
 {
     *pid = 0;
     AUTO_CLOSE int fd = open_lock(journal, uuid, O_RDONLY);
-    if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
+    struct flock held;
+    if (fd < 0 || !lock_command(fd, F_OFD_GETLK, &held) || held.l_type == F_UNLCK)
         return false;
     *pid = lock_holder(fd);
     return true;

@@ -1,9 +1,9 @@
 /* The journal: what every move is about to do, has done and found. SQLite in WAL mode with
  * synchronous=FULL, so that what is written survives the host's death.
  *
- * The state directory also holds locks/ (one file a domain, flock(2): gone with the process that
- * held it, unlike a process id) and definitions/ (the saved XML as plain files, for `virsh define`
- * by hand). Files are 0600, folders 0700. */
+ * The state directory also holds locks/ (one file a domain, locked by its open file description:
+ * gone with the process that held it, unlike a process id) and definitions/ (the saved XML as plain
+ * files, for `virsh define` by hand). Files are 0600, folders 0700. */
 #ifndef VP_JOURNAL_JOURNAL_H
 #define VP_JOURNAL_JOURNAL_H
 

@@ -83,31 +83,6 @@ void plan_free(struct plan *plan)
     free(plan);
 }
 
-void plan_facts_clear(struct plan_facts *facts)
-{
-    for (size_t i = 0; i < facts->disks.count; i++) {
-        struct disk_facts *disk = &facts->disks.items[i];
-        free(disk->target);
-        plan_cluster_clear(&disk->source_cluster);
-        free(disk->source_pool);
-        free(disk->source_name_space);
-        free(disk->source_image_name);
-        ceph_image_clear(&disk->source_image);
-        free(disk->source_problem);
-        free(disk->target_image);
-        free(disk->target_owner);
-        free(disk->target_problem);
-        free(disk->target_hint);
-    }
-    free(facts->disks.items);
-    free(facts->uuid);
-    virt_domain_clear(&facts->state);
-    domain_freep(&facts->live);
-    domain_freep(&facts->inactive);
-    free(facts->other_move);
-    *facts = (struct plan_facts){0};
-}
-
 const char *plan_action_word(enum plan_action action)
 {
     static const char *const words[] = {

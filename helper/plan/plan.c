@@ -2,8 +2,9 @@
 
 #include "plan/versions.h"
 
-#define SECTOR 512 /* a mirror's target must have the source's size, which QEMU counts in sectors  \
-                    */
+#define SECTOR                                                                                     \
+    512 /* a mirror's target must have the source's size, which QEMU counts in sectors             \
+         */
 
 /* ---- decisions ---- */
 

@@ -58,7 +58,6 @@ struct plan_facts {
     struct disks_facts disks;
     double assumed_rate; /* bytes per second for the expected time: measured before, or a guess */
 };
-void plan_facts_clear(struct plan_facts *facts);
 
 struct plan_request {           /* borrowed */
     const char *const *targets; /* only these disks; none: all that the policy moves */

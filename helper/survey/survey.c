@@ -59,8 +59,8 @@ static void look_at_source_image(struct clusters *clusters, const struct policy 
     facts->source_seen = true;
 }
 
-static void look_at_size(struct virt *virt, const char *uuid, const struct disk *disk,
-                         struct disk_facts *facts)
+static void look_at_size(struct virt *virt, const struct policy *policy, const char *uuid,
+                         const struct disk *disk, struct disk_facts *facts)
 {
     AUTO_ERROR struct error error = {0};
     struct virt_disk_size size = {0};
@@ -69,6 +69,8 @@ static void look_at_size(struct virt *virt, const char *uuid, const struct disk 
         facts->capacity = facts->source_image.size;
         facts->allocated = facts->source_image.allocated;
         facts->allocated_exact = facts->source_image.allocated_known;
+        if (policy->prepare_source && !facts->allocated_exact)
+            facts->allocated = facts->source_image.used; /* once its holes are visible */
     }
     /* What QEMU shows the guest counts; an image may have been resized behind its back. */
     if (disk->source.type == SOURCE_NONE ||
@@ -97,8 +99,16 @@ static int check_secret(struct virt *virt, const struct policy_cluster *cluster,
                         struct error *error)
 {
     CLEANUP(text_burn) char *key = NULL;
-    if (!cluster->secret ||
-        virt_secret(virt, cluster->secret, cluster->secret_is_uuid, &key, error) == 0)
+    if (!cluster->user)
+        return 0;
+    if (!cluster->secret) {
+        error_set(error, ERROR_POLICY,
+                  "cluster '%s' has a user, but no libvirt secret: QEMU could "
+                  "not open the image",
+                  cluster->name);
+        return error_hint(error, "give it 'secret:' with the uuid or usage of a libvirt secret");
+    }
+    if (virt_secret(virt, cluster->secret, cluster->secret_is_uuid, &key, error) == 0)
         return 0;
     if (error->code != ERROR_NOT_FOUND) { /* private: QEMU may use it all the same */
         error_clear(error);
@@ -208,20 +218,45 @@ static void look_at_disk(struct virt *virt, struct clusters *clusters, const str
     struct disk_facts *found = disks_facts_add(&facts->disks);
     found->target = text_dup(disk->target);
     bool rbd = disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd");
-    look_at_size(virt, facts->uuid, disk, found);
+    look_at_size(virt, policy, facts->uuid, disk, found);
     const struct policy_tier *tier =
         plan_decide(policy, request, domain, disk, found->capacity).tier;
     if (!tier || !plan_is_requested(request, disk->target) || disk->device != DEVICE_DISK)
         return;
     if (rbd) {
         look_at_source_image(clusters, policy, disk, found);
-        look_at_size(virt, facts->uuid, disk, found);
+        look_at_size(virt, policy, facts->uuid, disk, found);
     }
     AUTO_ERROR struct error error = {0};
     found->target_image = policy_image_name(tier, domain, disk, &error);
     uint64_t needed = found->allocated + spoken_for(facts, policy, request, domain, tier);
     if (!found->target_image || check_target(virt, clusters, tier, needed, found, &error) < 0)
         problem(found, &error);
+}
+
+void survey_clear(struct plan_facts *facts)
+{
+    for (size_t i = 0; i < facts->disks.count; i++) {
+        struct disk_facts *disk = &facts->disks.items[i];
+        free(disk->target);
+        plan_cluster_clear(&disk->source_cluster);
+        free(disk->source_pool);
+        free(disk->source_name_space);
+        free(disk->source_image_name);
+        ceph_image_clear(&disk->source_image);
+        free(disk->source_problem);
+        free(disk->target_image);
+        free(disk->target_owner);
+        free(disk->target_problem);
+        free(disk->target_hint);
+    }
+    free(facts->disks.items);
+    free(facts->uuid);
+    virt_domain_clear(&facts->state);
+    domain_freep(&facts->live);
+    domain_freep(&facts->inactive);
+    free(facts->other_move);
+    *facts = (struct plan_facts){0};
 }
 
 int survey_domain(struct virt *virt, struct clusters *clusters, const struct policy *policy,

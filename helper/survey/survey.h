@@ -13,6 +13,9 @@ int survey_domain(struct virt *virt, struct clusters *clusters, const struct pol
                   const struct plan_request *request, const char *uuid, struct plan_facts *facts,
                   struct error *error) MUST_CHECK;
 
+/* Releases what survey_domain and its caller put there. */
+void survey_clear(struct plan_facts *facts);
+
 /* Where an rbd source is, by the policy if one of its clusters is recognised, else by what the XML
  * says. */
 void survey_source_cluster(const struct policy *policy, const struct disk_source *source,

@@ -47,6 +47,7 @@ static void allocation(void **state)
     read_image(lab->cluster, &name, &image);
     assert_true(image.allocated_known);
     assert_int_equal(image.allocated, 4 * MIB + 4 * MIB + 2 * MIB); /* the last object is cut */
+    assert_int_equal(image.used, image.allocated);
     assert_int_equal(image.size, 42 * MIB);
     assert_int_equal(image.object_size, 4 * MIB);
     assert_null(image.owner_token);
@@ -57,9 +58,27 @@ static void allocation(void **state)
 
     const struct ceph_image_name plain = name_of(lab, "plain");
     lab_make_image(lab, lab->scratch, "plain", 42 * MIB, RBD_FEATURE_LAYERING);
+    write_at(lab, "plain", places, ARRAY_SIZE(places));
     read_image(lab->cluster, &plain, &image);
     assert_false(image.allocated_known);
     assert_int_equal(image.allocated, 42 * MIB);
+    assert_int_equal(image.used, 10 * MIB); /* whoever can see them */
+    ceph_image_clear(&image);
+
+    /* over several pieces, and too many of them */
+    static const uint64_t far[] = {0, 8ull << 30, (20ull << 30) - 4096};
+    const struct ceph_image_name large = name_of(lab, "large");
+    lab_make_image(lab, lab->scratch, "large", 20ull << 30, RBD_FEATURE_LAYERING);
+    write_at(lab, "large", far, ARRAY_SIZE(far));
+    read_image(lab->cluster, &large, &image);
+    assert_int_equal(image.used, 3 * 4 * MIB);
+    ceph_image_clear(&image);
+    const struct ceph_image_name huge = name_of(lab, "huge");
+    lab_make_image(lab, lab->scratch, "huge", 100ull << 40, RBD_FEATURE_LAYERING);
+    double start = ceph_clock();
+    read_image(lab->cluster, &huge, &image);
+    assert_true(ceph_clock() - start < 8);
+    assert_true(image.used == image.size);
     ceph_image_clear(&image);
     lab_sweep(lab);
 }

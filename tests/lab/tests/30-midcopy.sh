@@ -228,13 +228,13 @@ test_alone_target_cluster_hangs() {
     running_guest a --disk raw:256M:fill=150
     start_vp move "$GUEST"
     wait_copying
-    lab cluster flash STOP osd
+    lab cluster flash KILL osd
     wait_vp 4 180
     assert_err "stood still"
     assert_err "virt-pivot recover"
     assert_eq yes "$(is_persistent "$GUEST")" "persistent while the job hangs"
     wait_writes "$GUEST" 10
-    lab cluster flash CONT osd
+    lab cluster flash start osd
     expect_exit 0 vp recover "$GUEST"
     assert_untouched "$GUEST"
 }

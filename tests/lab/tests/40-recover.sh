@@ -80,7 +80,7 @@ test_saved_definition_is_a_file_for_virsh() {
     assert_eq 1 "$(find "$STATE/definitions" -name "$GUEST-*.xml" | wc -l)" "saved definitions"
     assert_eq 600 "$(stat -c %a "$STATE"/definitions/*.xml)" mode
     assert_eq 600 "$(stat -c %a "$STATE/journal.db")" mode
-    assert_eq "700 700 700" "$(stat -c %a "$STATE" "$STATE/locks" "$STATE/definitions" | xargs)"
+    assert_eq "700 700" "$(stat -c %a "$STATE/locks" "$STATE/definitions" | xargs)" "folders' modes"
     cmp "$TEST_DIR/before.xml" "$(find "$STATE/definitions" -name "$GUEST-*.xml")"
     virsh -q define "$(find "$STATE/definitions" -name "$GUEST-*.xml")"
     expect_exit 0 vp recover

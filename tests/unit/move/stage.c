@@ -93,13 +93,31 @@ static int live_and_recover(struct stage *stage, struct error *error)
     return 0;
 }
 
+/* Of the leak sanitizer, where that is linked in. */
+extern void __lsan_disable(void) __attribute__((weak));
+extern void __lsan_enable(void) __attribute__((weak));
+
+/* Who is killed does not clean up. */
+static bool will_be_killed(const struct fake_world *world)
+{
+    for (size_t i = 0; i < FAKE_EVENTS; i++)
+        if (world->events[i].deed == DEED_KILL || world->events[i].deed == DEED_HOST_REBOOT)
+            return true;
+    return false;
+}
+
 static void live_or_die(struct stage *stage, int (*way)(struct stage *, struct error *))
 {
     jmp_buf death;
+    const bool leaks = __lsan_disable && __lsan_enable && will_be_killed(stage->world);
+    if (leaks)
+        __lsan_disable();
     stage->world->death = &death;
     if (setjmp(death) == 0)
         end_life(stage, way(stage, &stage->error));
     stage->world->death = NULL;
+    if (leaks)
+        __lsan_enable();
 }
 
 static const struct outcome *live(struct stage *stage, int (*way)(struct stage *, struct error *))
@@ -173,7 +191,7 @@ static void make_plan(struct stage *stage)
     stage->live_xml = text_dup(facts.live->xml);
     stage->definition =
         text_dup(stage->world->was_persistent ? stage->world->original : facts.live->xml);
-    plan_facts_clear(&facts);
+    survey_clear(&facts);
     fake_world_forget_calls(stage->world);
 }
 

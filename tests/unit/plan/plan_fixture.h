@@ -5,6 +5,7 @@
 #include "cmocka_compat.h"
 
 #include "plan/plan.h"
+#include "survey/survey.h"
 
 #define UUID "c7a5fdbd-cdaf-9455-926a-d65c16db1809"
 #define GIB (1ull << 30)
@@ -81,7 +82,7 @@ static inline UNUSED void scene_set(struct scene *scene, const char *yaml, const
 
 static inline UNUSED void scene_clear(struct scene *scene)
 {
-    plan_facts_clear(&scene->facts);
+    survey_clear(&scene->facts);
     policy_freep(&scene->policy);
 }
 #define AUTO_SCENE CLEANUP(scene_clear)

@@ -53,7 +53,7 @@ const struct policy_cluster *policy_cluster_of(const struct policy *policy,
         conf = DEFAULT_CONF;
     for (size_t i = 0; conf && i < policy->clusters.count; i++) {
         const struct policy_cluster *cluster = policy->clusters.items[i];
-        if (text_equal(cluster->conf, conf))
+        if (text_equal(cluster->conf, conf)) /* NOLINT(clang-analyzer-core.NullDereference) */
             return cluster;
     }
     return NULL;

@@ -71,12 +71,14 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
+#define WORD_MAX 64 /* longer words are nobody's misspelling */
+
 /* Insertions, deletions, replacements, and swaps of neighbours (optimal string alignment). */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t width = strlen(b) + 1;
-    AUTO_FREE size_t *cells = memory_new(3 * width, sizeof(*cells));
-    size_t *before = cells, *above = cells + width, *row = cells + 2 * width;
+    size_t rows[3][WORD_MAX];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
     for (size_t j = 0; j < width; j++)
         row[j] = j;
     for (size_t i = 1; i <= strlen(a); i++) {
@@ -97,12 +99,14 @@ static size_t edit_distance(const char *a, const char *b)
 
 const char *text_closest(const char *word, const char *const candidates[], size_t count)
 {
-    size_t length = strnlen(word, 64);
-    if (length == 64)
+    size_t length = strnlen(word, WORD_MAX);
+    if (length == WORD_MAX)
         return NULL;
     size_t bound = length / 3 ? length / 3 : 1;
     const char *closest = NULL;
     for (size_t i = 0; i < count; i++) {
+        if (strnlen(candidates[i], WORD_MAX) == WORD_MAX)
+            continue;
         size_t distance = edit_distance(word, candidates[i]);
         if (distance <= bound) {
             closest = candidates[i];

@@ -21,8 +21,10 @@ static int parse_number(const char *text, double *number, const char **rest, str
         divisor *= point ? 10 : 1;
         digits++;
     }
-    if (digits == 0 || *at == '.' || !isfinite(mantissa) || !isfinite(divisor))
-        return error_set(error, ERROR_INPUT, "'%s' does not start with a number", text);
+    if (digits == 0 || *at == '.' || !isfinite(mantissa) || !isfinite(divisor)) {
+        error_set(error, ERROR_INPUT, "'%s' does not start with a number", text);
+        return -1;
+    }
     *number = mantissa / divisor;
     *rest = at + strspn(at, " ");
     return 0;

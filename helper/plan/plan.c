@@ -263,12 +263,20 @@ static void set_source_image(const struct view *view, struct plan_disk *planned)
     planned->prepare_source = view->policy->prepare_source && !facts->source_image.allocated_known;
 }
 
+/* A bandwidth limit counts the holes too, unless the running disk has discard='unmap': QEMU then
+ * zeroes the target all at once before it copies (qemu block/mirror.c, mirror_dirty_init). */
 static uint64_t expected_seconds(const struct view *view, const struct plan_disk *planned)
 {
     double rate = view->facts->assumed_rate;
-    if (planned->destination.bandwidth && (double)planned->destination.bandwidth < rate)
-        rate = (double)planned->destination.bandwidth;
-    return rate > 0 ? (uint64_t)((double)planned->allocated / rate) + 1 : 0;
+    double limit = (double)planned->destination.bandwidth;
+    if (rate <= 0)
+        return 0;
+    double seconds = (double)planned->allocated / rate;
+    bool holes_count = !text_equal(view->disk->discard, "unmap");
+    double paced = holes_count ? (double)planned->capacity : (double)planned->allocated;
+    if (limit > 0 && paced / limit > seconds)
+        seconds = paced / limit;
+    return (uint64_t)seconds + 1;
 }
 
 static void plan_one(const struct view *base, const struct disk *disk, struct plan_disk *planned)

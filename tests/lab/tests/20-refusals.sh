@@ -263,3 +263,19 @@ test_no_right_to_the_state_directory() {
     STATE=$TEST_DIR/state
     assert_untouched "$GUEST"
 }
+
+test_alone_target_cluster_nearly_full() {
+    simple_policy
+    running_guest a --disk raw:16M
+    ceph_in flash osd set-nearfull-ratio 0.0001 >/dev/null 2>&1
+    wait_for 60 is_nearfull
+    local code=0
+    vp move "$GUEST" >"$OUT" 2>"$ERR" || code=$?
+    ceph_in flash osd set-nearfull-ratio 0.85 >/dev/null 2>&1
+    wait_for 60 is_healthy
+    assert_eq 1 "$code" "exit code"
+    assert_err "NEARFULL|nearly full"
+    assert_untouched "$GUEST"
+}
+is_nearfull() { ceph_in flash health | grep -qi nearfull; }
+is_healthy() { [[ $(ceph_in flash health) == HEALTH_OK ]]; }

@@ -127,6 +127,6 @@ test_ceph_adapter() {
     ceph_adapter "$test"
 }
 ceph_adapter() {
-    VP_LAB_USER=libvirt VP_LAB_MONS="127.0.0.1:$VP_LAB_PORT_flash" VP_LAB_KEYRING=$VP_LAB_KEYRING_flash \
+    VP_LAB_KILLS=6 VP_LAB_USER=libvirt VP_LAB_MONS="127.0.0.1:$VP_LAB_PORT_flash" VP_LAB_KEYRING=$VP_LAB_KEYRING_flash \
         VP_LAB_CONF=$VP_LAB_CONF_flash VP_LAB_POOL=bulk "$1"
 }

@@ -9,7 +9,7 @@ static void killed_at_every_write(void **state UNUSED)
 {
     struct tally tally = {.name = "killed at a write of the journal"};
     for (size_t i = 0; i < all_kinds_count; i++) {
-        long stride = i == 0 ? 1 : 7; /* the others write little else */
+        long stride = i == 0 ? 1 : 17; /* the others write little else */
         AUTO_STAGE struct stage stage;
         stage_open(&stage, &all_kinds[i]);
         bool killed = true;

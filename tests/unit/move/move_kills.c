@@ -67,7 +67,7 @@ static void a_recovery_at_every_call(void **state UNUSED)
         struct calls calls;
         stage_open(&stage, &all_kinds[i]);
         calls_record(&stage, &calls);
-        long stride = all_kinds[i].disks == 1 ? 2 : 7;
+        long stride = all_kinds[i].disks == 1 ? 3 : 13;
         for (long at = 1; at <= calls.count; at += stride) {
             const struct fake_event event = {.deed = DEED_KILL, .at = at};
             AUTO_FREE char *where = point_name(&calls, &event);

@@ -5,6 +5,9 @@
 #include <time.h>
 
 #define DEFAULT_PATIENCE 60 /* seconds */
+/* Each try already lasts as long as a cluster may take to answer (10 s). */
+#define PROOF_TRIES 10
+#define PROOF_PAUSE_MILLISECONDS 1000
 #define CALM_SECONDS 60     /* between two restarts of the daemon: then they are no series */
 
 static const struct step *const steps[] = {
@@ -255,15 +258,22 @@ int leave_the_rest(struct move *move, struct error *error)
     return partial ? move_remove_targets(move, error) : 0;
 }
 
+/* The target cluster may be slow to answer just now: the guest is there, so that is worth waiting
+ * for. */
 static int prove(struct move *move, struct error *error)
 {
     bool proven = false;
-    if (redefine_step.done(move, &proven, error) < 0)
-        return -1;
+    unsigned tries = 0;
+    while (redefine_step.done(move, &proven, error) < 0) {
+        if (error->code != ERROR_UNREACHABLE || tries++ >= PROOF_TRIES)
+            return -1;
+        move_warn(move, "waiting for the target cluster: %s", error->message);
+        error_clear(error);
+        virt_wait(move->mover->virt, PROOF_PAUSE_MILLISECONDS);
+    }
     if (!proven)
-        return error_set(error, ERROR_OPERATOR,
-                         "the domain is not persistent after its definition "
-                         "was given back");
+        return error_set(error, ERROR_OPERATOR, "the domain is not persistent after its definition "
+                                                "was given back");
     return 0;
 }
 

@@ -36,6 +36,16 @@ static void write_at(struct lab *lab, const char *image, const uint64_t *places,
         assert_int_equal(rbd_write(open, places[i], sizeof(block), block), sizeof(block));
 }
 
+/* Its id, new string. */
+static char *id_of(rados_ioctx_t pool, const char *image)
+{
+    AUTO_IMAGE rbd_image_t open = NULL;
+    assert_int_equal(rbd_open_read_only(pool, image, &open, NULL), 0);
+    char id[64];
+    assert_int_equal(rbd_get_id(open, id, sizeof(id)), 0);
+    return text_dup(id);
+}
+
 static void allocation(void **state)
 {
     struct lab *lab = lab_of(state);
@@ -80,6 +90,9 @@ static void allocation(void **state)
     assert_true(ceph_clock() - start < 8);
     assert_true(image.used == image.size);
     ceph_image_clear(&image);
+    AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
+    AUTO_FREE char *id = id_of(pool, "huge");
+    assert_int_equal(ceph_header_remove(pool, id), 0); /* or its removal would last for hours */
     lab_sweep(lab);
 }
 
@@ -146,11 +159,7 @@ static void nobody_is_not_somebody(void **state)
     struct lab *lab = lab_of(state);
     lab_make_image(lab, lab->scratch, "somebody", 8 * MIB, RBD_FEATURES_DEFAULT);
     AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
-    rbd_image_t image;
-    char id[64];
-    assert_int_equal(rbd_open_read_only(pool, "somebody", &image, NULL), 0);
-    assert_int_equal(rbd_get_id(image, id, sizeof(id)), 0);
-    rbd_close(image);
+    AUTO_FREE char *id = id_of(pool, "somebody");
     assert_true(ceph_watched_by_nobody(pool, id));
     assert_false(ceph_watched_by_nobody(pool, "0123456789ab")); /* no such image */
     struct child holder = lab_spawn("--hold", lab->scratch, "somebody", NULL);

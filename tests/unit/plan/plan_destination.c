@@ -59,19 +59,21 @@ static void expected_time(void **state UNUSED)
 {
     static const struct {
         double rate;
-        uint64_t bandwidth, allocated, seconds;
+        uint64_t bandwidth, allocated, capacity, seconds;
     } cases[] = {
-        {100e6, 0, 1000000000, 11},        /* the rate that moves usually reach */
-        {100e6, 50000000, 1000000000, 21}, /* the limit is below it */
-        {100e6, 500000000, 1000000000, 11},
-        {0, 0, 1000000000, 0}, /* not known */
-        {100e6, 0, 0, 1},
+        {100e6, 0, 1000000000, 4000000000, 11},        /* the rate that moves usually reach */
+        {100e6, 50000000, 1000000000, 1000000000, 21}, /* the limit is below it */
+        {100e6, 50000000, 1000000000, 4000000000, 81}, /* and counts the holes */
+        {100e6, 500000000, 1000000000, 4000000000, 11},
+        {0, 0, 1000000000, 1000000000, 0}, /* not known */
+        {100e6, 0, 0, 4000000000, 1},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         AUTO_SCENE struct scene scene = {0};
         scene_set(&scene, POLICY, FILE_DISK("/images/a"));
         scene.facts.assumed_rate = cases[i].rate;
         scene.facts.disks.items[0].allocated = cases[i].allocated;
+        scene.facts.disks.items[0].capacity = cases[i].capacity;
         const struct plan_request request = {.tier = "silver", .bandwidth = cases[i].bandwidth};
         AUTO_PLAN struct plan *plan = plan_of(&scene, &request);
         assert_int_equal(plan->disks.items[0].expected_seconds, cases[i].seconds);

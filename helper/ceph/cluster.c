@@ -183,9 +183,23 @@ static int needs_user(const struct ceph_cluster *cluster, struct error *error)
     return error_hint(error, "name the cluster's user and its secret in the policy");
 }
 
+static bool has_monitors(struct ceph_cluster *cluster)
+{
+    AUTO_FREE char *hosts = get_option(cluster, "mon_host");
+    return *hosts != '\0';
+}
+
+static int no_monitors(const struct ceph_cluster *cluster, const struct ceph_login *login,
+                       struct error *error)
+{
+    error_set(error, ERROR_INPUT, "cluster '%s': configuration %s leads to no monitor",
+              cluster->name, login->conf);
+    return error_hint(error, "add 'mon host' to it, or 'mons:' to the policy");
+}
+
 /* What a refused connection means: the monitors are known to answer. */
-static int explain_refusal(const struct ceph_cluster *cluster, const struct ceph_login *login,
-                           int result, struct error *error)
+static int explain_refusal(struct ceph_cluster *cluster, const struct ceph_login *login, int result,
+                           struct error *error)
 {
     AUTO_FREE char *text = ceph_error_text(result);
     switch (-result) {
@@ -203,6 +217,8 @@ static int explain_refusal(const struct ceph_cluster *cluster, const struct ceph
         return needs_user(cluster, error);
     case ENOENT:
     case EINVAL:
+        if (!has_monitors(cluster))
+            return no_monitors(cluster, login, error);
         error_set(error, ERROR_DENIED, "cluster '%s': no usable key of %s in %s: %s", cluster->name,
                   cluster->user, login->keyring ? login->keyring : "the default keyrings", text);
         return error_hint(error, "'ceph auth get %s -o FILE' writes a keyring", cluster->user);

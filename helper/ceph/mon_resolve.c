@@ -79,7 +79,7 @@ static struct lookup *lookup_start(const char *host)
         pthread_detach(thread);
     else
         lookup_run(lookup); /* no thread to be had: then without the bound */
-    return lookup; /* NOLINT(clang-analyzer-unix.Malloc): the caller is its second owner */
+    return lookup;          /* NOLINT(clang-analyzer-unix.Malloc): it has two owners */
 }
 
 /* Whether it came to an end before the deadline. */

@@ -121,8 +121,8 @@ static void check_bugs(struct check *check, const struct virt_versions *versions
         if (bug == known_bug(BUG_SYNCHRONOUS, versions) && !any_tier(policy, is_synchronous))
             continue;
         /* The plan refuses the disks that a bug would corrupt: no harm comes of the rest. */
-        check_add(&check->report, CHECK_WARNING, bug->of_libvirt ? "libvirt" : "QEMU", "%s%s",
-                  bug->what, bug->effect == BUG_CORRUPTS ? "; such disks are refused" : "");
+        check_add(&check->report, CHECK_WARNING, bug->owner == OF_LIBVIRT ? "libvirt" : "QEMU",
+                  "%s%s", bug->what, bug->effect == BUG_CORRUPTS ? "; such disks are refused" : "");
         check_hint(&check->report, "%s", bug->remedy);
     }
     const struct known_bug *namespaces = known_bug(BUG_NAMESPACE, versions);
@@ -157,6 +157,15 @@ void check_versions(struct check *check)
         check_libvirt_versions(check);
     AUTO_FREE char *library = ceph_library_version();
     check_add(&check->report, CHECK_OK, "librbd", "version %s", library);
+    unsigned long major = 0, minor = 0, release = 0;
+    if (sscanf(library, "%3lu.%3lu.%3lu", &major, &minor, &release) < 1)
+        return;
+    size_t index = 0;
+    for (const struct known_bug *bug;
+         (bug = known_librbd_bug_next(major * 1000000 + minor * 1000 + release, &index));) {
+        check_add(&check->report, CHECK_WARNING, "librbd", "%s", bug->what);
+        check_hint(&check->report, "%s", bug->remedy);
+    }
 }
 
 /* ---- the state directory ---- */

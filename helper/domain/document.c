@@ -216,7 +216,8 @@ static void start_element(void *data, const xmlChar *name, const xmlChar *prefix
     range->close_start = end;
     range->end = end;
     parse->cursor = end;
-    context->node->_private = (void *)(uintptr_t)list->count; /* NOLINT(performance-no-int-to-ptr) */
+    context->node->_private =
+        (void *)(uintptr_t)list->count; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static void end_element(void *data, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)

@@ -8,7 +8,7 @@
 /* Each try already lasts as long as a cluster may take to answer (10 s). */
 #define PROOF_TRIES 10
 #define PROOF_PAUSE_MILLISECONDS 1000
-#define CALM_SECONDS 60     /* between two restarts of the daemon: then they are no series */
+#define CALM_SECONDS 60 /* between two restarts of the daemon: then they are no series */
 
 static const struct step *const steps[] = {
     &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
@@ -272,8 +272,9 @@ static int prove(struct move *move, struct error *error)
         virt_wait(move->mover->virt, PROOF_PAUSE_MILLISECONDS);
     }
     if (!proven)
-        return error_set(error, ERROR_OPERATOR, "the domain is not persistent after its definition "
-                                                "was given back");
+        return error_set(error, ERROR_OPERATOR,
+                         "the domain is not persistent after its definition "
+                         "was given back");
     return 0;
 }
 

@@ -25,6 +25,18 @@ bool plan_is_requested(const struct plan_request *request, const char *target)
     return request->target_count == 0;
 }
 
+bool plan_is_in_tier(const struct policy *policy, const struct disk *disk,
+                     const struct policy_tier *tier)
+{
+    const struct disk_source *source = &disk->source;
+    if (source->type != SOURCE_NETWORK || !text_equal(source->protocol, "rbd") ||
+        policy_cluster_of(policy, source) != tier->cluster)
+        return false;
+    AUTO_FREE char *pool = NULL, *name_space = NULL, *image = NULL;
+    return rbd_name_split(source->name, &pool, &name_space, &image) &&
+           text_equal(pool, tier->pool) && text_equal(name_space, tier->name_space);
+}
+
 /* What the checks below look at. */
 struct view {
     const struct plan_facts *facts;
@@ -100,13 +112,7 @@ static bool refuse_job(const struct view *view, struct plan_disk *planned)
 
 static bool leave_when_there(const struct view *view, struct plan_disk *planned)
 {
-    const struct disk_source *source = &view->disk->source;
-    if (source->type != SOURCE_NETWORK || !text_equal(source->protocol, "rbd") ||
-        policy_cluster_of(view->policy, source) != view->tier->cluster)
-        return false;
-    AUTO_FREE char *pool = NULL, *name_space = NULL, *image = NULL;
-    if (!rbd_name_split(source->name, &pool, &name_space, &image) ||
-        !text_equal(pool, view->tier->pool) || !text_equal(name_space, view->tier->name_space))
+    if (!plan_is_in_tier(view->policy, view->disk, view->tier))
         return false;
     conclude(planned, PLAN_LEAVE, text_format("it is in tier '%s' already", view->tier->name),
              NULL);

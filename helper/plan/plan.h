@@ -72,6 +72,9 @@ struct policy_decision plan_decide(const struct policy *policy, const struct pla
                                    uint64_t capacity);
 
 bool plan_is_requested(const struct plan_request *request, const char *target);
+/* Whether the disk is where this tier would put it: same cluster, pool and namespace. */
+bool plan_is_in_tier(const struct policy *policy, const struct disk *disk,
+                     const struct policy_tier *tier);
 
 /* ---- the plan ---- */
 

@@ -141,6 +141,11 @@ static int check_pool(struct ceph_cluster *cluster, const char *cluster_name, co
     return 0;
 }
 
+static const char *data_pool_of(const struct policy_tier *tier)
+{
+    return tier->data_pool ? tier->data_pool : tier->pool;
+}
+
 static int check_target(struct virt *virt, struct clusters *clusters,
                         const struct policy_tier *tier, uint64_t needed, struct disk_facts *facts,
                         struct error *error)
@@ -164,9 +169,8 @@ static int check_target(struct virt *virt, struct clusters *clusters,
         return error_hint(error, "'ceph health detail' there says more; a copy onto it could stop "
                                  "in the middle");
     }
-    const char *data_pool = tier->data_pool ? tier->data_pool : tier->pool;
     if (check_pool(cluster, tier->cluster->name, tier->pool, 0, error) < 0 ||
-        check_pool(cluster, tier->cluster->name, data_pool, needed, error) < 0)
+        check_pool(cluster, tier->cluster->name, data_pool_of(tier), needed, error) < 0)
         return -1;
 
     bool exists = true;
@@ -200,13 +204,14 @@ static uint64_t spoken_for(const struct plan_facts *facts, const struct policy *
 {
     uint64_t sum = 0;
     for (size_t i = 0; i + 1 < facts->disks.count; i++) {
-        const struct disk_facts *disk = &facts->disks.items[i];
+        const struct disk_facts *found = &facts->disks.items[i];
+        const struct disk *disk = domain_disk(domain, found->target);
         const struct policy_tier *other =
-            plan_decide(policy, request, domain, domain_disk(domain, disk->target), disk->capacity)
-                .tier;
-        if (other && other->cluster == tier->cluster && text_equal(other->pool, tier->pool) &&
-            text_equal(other->data_pool, tier->data_pool))
-            sum += disk->allocated;
+            plan_decide(policy, request, domain, disk, found->capacity).tier;
+        if (other && plan_is_requested(request, found->target) &&
+            !plan_is_in_tier(policy, disk, other) && other->cluster == tier->cluster &&
+            text_equal(data_pool_of(other), data_pool_of(tier)))
+            sum += found->allocated;
     }
     return sum;
 }

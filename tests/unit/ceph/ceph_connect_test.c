@@ -150,13 +150,19 @@ static void files(void **state UNUSED)
     remove_file(conf);
 }
 
+/* Ceph 14 reads what it can of such a file; later ones refuse it. */
 static void broken_conf(void **state UNUSED)
 {
     char *conf = write_file("[global\nmon host 127.0.0.1 = = \n[[[\n");
     AUTO_ATTEMPT struct attempt attempt;
-    attempt_connect(&(struct ceph_login){.cluster = "flash", .conf = conf, .user = "u"}, &attempt);
-    assert_int_equal(attempt.error.code, ERROR_INPUT);
-    assert_non_null(strstr(attempt.error.message, conf));
+    attempt_connect(
+        &(struct ceph_login){
+            .cluster = "flash", .conf = conf, .mons = CLOSED, .user = "u", .key = GOOD},
+        &attempt);
+    if (attempt.error.code == ERROR_INPUT)
+        assert_non_null(strstr(attempt.error.message, conf));
+    else
+        assert_int_equal(attempt.error.code, ERROR_UNREACHABLE);
     remove_file(conf);
 }
 

@@ -43,6 +43,8 @@ static void a_pipe_gets_block_after_block(void **state UNUSED)
     fclose(file);
 }
 
+#define END '#'
+
 /* What arrives at the other end of a terminal ten columns wide. */
 static char *on_terminal(void (*draw)(struct watch *))
 {
@@ -58,8 +60,16 @@ static char *on_terminal(void (*draw)(struct watch *))
     watch_begin(&watch, file);
     assert_true(watch.terminal);
     draw(&watch);
+    fputc(END, file);
+    fflush(file);
+    /* The terminal's other end gets it in pieces. */
     char *text = memory_new(4096, 1);
-    assert_true(read(master, text, 4095) > 0);
+    for (size_t length = 0; !strchr(text, END);) {
+        ssize_t count = read(master, text + length, 4095 - length);
+        assert_true(count > 0);
+        length += (size_t)count;
+    }
+    *strchr(text, END) = '\0';
     fclose(file);
     close(master);
     return text;

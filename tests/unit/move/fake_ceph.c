@@ -58,7 +58,10 @@ int ceph_health(struct ceph_cluster *cluster, struct ceph_health *health, struct
 {
     if (fake_enter(cluster->world, CALL_HEALTH, error) < 0)
         return -1;
-    *health = (struct ceph_health){.status = text_dup("HEALTH_OK")};
+    *health = (struct ceph_health){
+        .status = text_dup("HEALTH_OK"),
+        .blocker = cluster->world->nearly_full ? text_dup("OSD_NEARFULL: 1 nearfull osd(s)") : NULL,
+    };
     return fake_leave(cluster->world, CALL_HEALTH, 0, error);
 }
 
@@ -105,6 +108,7 @@ int ceph_image(struct ceph_cluster *cluster, const struct ceph_image_name *name,
         .size = at->size,
         .allocated = holes ? at->size / 2 : at->size,
         .allocated_known = holes,
+        .used = at->size / 2,
         .object_size = 4u << 20,
         .features = at->features,
         .owner_token = *at->token ? text_dup(at->token) : NULL,

@@ -198,6 +198,7 @@ struct fake_world {
     bool pivot_by_hand;    /* of the first disk, by somebody else, as soon as it is ready */
     long restart_every;    /* the daemon is, with every so-manieth reading of a latency; 0: never */
     uint64_t pool_free;
+    bool nearly_full; /* says the clusters' health */
 
     jmp_buf *death; /* where a kill leads; NULL: to the end of the process */
     struct fake_event events[FAKE_EVENTS];

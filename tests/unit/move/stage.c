@@ -15,9 +15,7 @@ static const char policy_text[] =
     "tiers:\n"
     "  gold: {pool: new/fast, qos: {iops: 500}, driver: {cache: none, discard: unmap}}\n"
     "  tuned: {pool: new/fast, qos: {enforce: iotune, iops: 700}}\n"
-    "  plain: {pool: new/fast}\n"
-    "rules:\n"
-    "  - {name: all, match: {}, tier: gold}\n";
+    "  plain: {pool: new/fast}\n";
 
 /* What a child and its parent share. */
 struct shared {
@@ -211,8 +209,10 @@ void stage_open(struct stage *stage, const struct stage_kind *kind)
     *stage = (struct stage){
         .kind = *kind, .world = &shared->world, .outcome = &shared->outcome, .lock = -1};
     stage->audience = (struct move_audience){.opaque = stage, .warning = keep_warning};
-    AUTO_FREE char *yaml = text_format("%sdefinition: %s\n%s", policy_text, kind->definition,
-                                       kind->more ? kind->more : "");
+    AUTO_FREE char *yaml =
+        text_format("%s%srules:\n%s  - {name: all, match: {}, tier: gold}\ndefinition: %s\n%s",
+                    policy_text, kind->tiers ? kind->tiers : "", kind->rules ? kind->rules : "",
+                    kind->definition, kind->more ? kind->more : "");
     AUTO_ERROR struct error error = {0};
     if (policy_parse(yaml, strlen(yaml), "p.yaml", &stage->policy, &error) < 0)
         fail_msg("%s", error.message);

@@ -11,8 +11,9 @@ struct stage_kind {
     size_t disks;
     const char *definition; /* dance, keep */
     bool transient;
-    const char *more;                         /* of the policy */
-    const char *tier;                         /* of the request; NULL */
+    const char *more;          /* of the policy */
+    const char *tiers, *rules; /* further tiers, and rules before the one for all; NULL */
+    const char *tier;          /* of the request; NULL */
     void (*change)(struct fake_world *world); /* before anything looks at it; NULL */
 };
 

@@ -39,7 +39,7 @@ static void bounds(void **state UNUSED)
         if (!bug == cases[i].bad)
             fail_msg("bug %d in version %lu", (int)cases[i].id, cases[i].version);
         if (bug)
-            assert_int_equal(bug->of_libvirt, cases[i].of_libvirt);
+            assert_int_equal(bug->owner, cases[i].of_libvirt ? OF_LIBVIRT : OF_QEMU);
     }
 }
 
@@ -63,9 +63,21 @@ static void newest_versions_are_fine(void **state UNUSED)
     assert_null(known_bug_next(&fine, &index));
 }
 
+static void librbd_has_rows_of_its_own(void **state UNUSED)
+{
+    size_t index = 0;
+    const struct known_bug *bug = known_librbd_bug_next(16002015, &index);
+    assert_non_null(bug);
+    assert_int_equal(bug->owner, OF_LIBRBD);
+    assert_null(known_librbd_bug_next(16002015, &index));
+    index = 0;
+    assert_null(known_librbd_bug_next(17000000, &index));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(librbd_has_rows_of_its_own),
         cmocka_unit_test(bounds),
         cmocka_unit_test(each_says_what_to_do),
         cmocka_unit_test(newest_versions_are_fine),

@@ -2,9 +2,6 @@
 # presets), never the default: a newer compiler's new warning must not break a distribution's build.
 include(GNUInstallDirs)
 
-set(CMAKE_C_STANDARD 17)
-set(CMAKE_C_STANDARD_REQUIRED ON)
-set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
@@ -15,6 +12,8 @@ option(HARDEN "Hardening flags, where the distribution does not set its own" OFF
 option(FUZZERS "Build the fuzzers with libFuzzer (clang only)" OFF)
 set(SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined")
 
+# Not CMAKE_C_STANDARD: CMake knows C17 from 3.21 on only.
+add_compile_options(-std=gnu17)
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
                     -Wpointer-arith -Wformat=2 -Wno-format-nonliteral -Wvla)
 add_compile_definitions(_GNU_SOURCE)

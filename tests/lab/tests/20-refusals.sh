@@ -234,13 +234,14 @@ test_rule_leaves_the_disk() {
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
 }
 
-test_managed_save_and_snapshots_choose_keep() {
+test_checkpoints_choose_keep() {
     simple_policy
-    running_guest a --disk raw:64M:fill=5
-    virsh -q snapshot-create-as "$GUEST" later --disk-only --no-metadata --print-xml >/dev/null
-    virsh -q checkpoint-create-as "$GUEST" one 2>/dev/null || skip "no checkpoints on raw disks"
+    running_guest a --disk qcow2:64M:fill=5
+    virsh -q checkpoint-create-as "$GUEST" one
     expect_exit 0 vp plan "$GUEST"
-    assert_out "definition: keep"
+    assert_out "definition: keep .*checkpoints"
+    sed -i 's/definition: auto/definition: dance/' "$POLICY"
+    refused 1 "checkpoints.*lose"
 }
 
 test_definition_edited_for_the_next_start() {

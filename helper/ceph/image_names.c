@@ -113,3 +113,17 @@ int ceph_names_prepare_trash(rados_ioctx_t pool)
     rados_release_write_op(operation);
     return result;
 }
+
+int ceph_names_end_trash_move(rados_ioctx_t pool, const char *id)
+{
+    static const char normal_from_moving[2] = {0, 1};
+    struct encoded question;
+    char answer[16];
+    encode(&question, id);
+    if (question.length + sizeof(normal_from_moving) > sizeof(question.bytes))
+        return -EINVAL;
+    memcpy(question.bytes + question.length, normal_from_moving, sizeof(normal_from_moving));
+    int result = rados_exec(pool, "rbd_trash", "rbd", "trash_state_set", question.bytes,
+                            question.length + sizeof(normal_from_moving), answer, sizeof(answer));
+    return result < 0 ? result : 0;
+}

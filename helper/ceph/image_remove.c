@@ -128,6 +128,9 @@ static int remove_entry(struct removal *removal, const char *id, struct text_lis
     int result = make_removable(removal, NULL, id, watchers);
     if (result == 0)
         result = rbd_trash_remove(removal->pool, id, true);
+    if (result == -EBUSY && watchers->count == 0 &&
+        ceph_names_end_trash_move(removal->pool, id) == 0)
+        result = rbd_trash_remove(removal->pool, id, true);
     return result == -ENOENT ? 0 : result;
 }
 

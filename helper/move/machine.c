@@ -31,6 +31,18 @@ unsigned move_patience(const struct move *move)
     return move->mover->patience ? move->mover->patience : DEFAULT_PATIENCE;
 }
 
+int64_t move_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+bool move_out_of_patience(const struct move *move, int64_t since_ms)
+{
+    return move_now_ms() - since_ms >= (int64_t)move_patience(move) * 1000;
+}
+
 struct ceph_image_name move_target_name(const struct plan_disk *disk)
 {
     return (struct ceph_image_name){disk->destination.pool, disk->destination.name_space,
@@ -102,13 +114,6 @@ int reach(struct move *move, enum move_phase phase, const char *detail, struct e
 
 /* ---- one step ---- */
 
-static int64_t now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
-}
-
 static int reconnect(struct move *move, struct error *error)
 {
     move_warn(move, "libvirt's daemon went away; waiting for it (the guest goes on)");
@@ -120,10 +125,10 @@ int insist(struct move *move, const struct step *step, int (*act)(struct move *,
            bool look_first, struct error *error)
 {
     for (unsigned tries = 0; tries < 5; tries++) {
-        int64_t began = now_seconds();
+        int64_t began = move_now_ms();
         if (act(move, error) == 0)
             return 0;
-        if (now_seconds() - began > CALM_SECONDS)
+        if (move_now_ms() - began > CALM_SECONDS * 1000)
             tries = 0; /* a copy of days sees many an upgrade of the daemon */
         if (error->code != ERROR_DISCONNECTED || reconnect(move, error) < 0)
             return -1;
@@ -174,8 +179,14 @@ int undo_all(struct move *move, struct error *error)
         move->phase = PHASE_UNDOING;
         announce(move, NULL);
     }
+    bool ended = insist(move, NULL, copy_step.undo, false, error) == 0;
+    /* Until the jobs had ended anybody could pivot them. */
+    if (ended && insist(move, NULL, settle_fates, false, error) < 0)
+        return -1;
+    if (move_any_pivoted(move))
+        return error_set(error, ERROR_FAILED, "a disk was pivoted meanwhile");
     for (size_t i = ARRAY_SIZE(steps); i-- > 0;) {
-        if (steps[i]->phase >= PHASE_PIVOTED)
+        if (steps[i]->phase >= PHASE_COPYING || (!ended && steps[i] == &create_target_step))
             continue;
         AUTO_ERROR struct error failure = {0};
         if (insist(move, steps[i], steps[i]->undo, false, &failure) < 0 && !error_is_set(error))
@@ -223,11 +234,16 @@ int needs_operator(struct move *move, struct error *error)
     return -1;
 }
 
+static int go_forward(struct move *move, struct error *error);
+
 static int go_back(struct move *move, struct error *error)
 {
     AUTO_ERROR struct error failure = {0};
     note_failure(move, error);
-    if (undo_all(move, &failure) == 0) {
+    bool undone = undo_all(move, &failure) == 0;
+    if (!undone && move_any_pivoted(move))
+        return go_forward(move, error);
+    if (undone) {
         error_prefix(error, "move %" PRId64 " of domain '%s' was undone, everything is as it was",
                      move->id, move->plan->domain);
         return -1;
@@ -246,7 +262,8 @@ static int go_back(struct move *move, struct error *error)
 int leave_the_rest(struct move *move, struct error *error)
 {
     bool partial = false;
-    if (insist(move, NULL, move_abort_mirrors, false, error) < 0)
+    if (insist(move, NULL, move_abort_mirrors, false, error) < 0 ||
+        insist(move, NULL, settle_fates, false, error) < 0)
         return -1;
     for (size_t i = 0; i < move->disks.count; i++) {
         if (move->disks.items[i].fate == DISK_PIVOTED)
@@ -324,20 +341,11 @@ static int go_forward(struct move *move, struct error *error)
     return needs_operator(move, error);
 }
 
-static bool any_pivot_asked(const struct move *move)
-{
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate == DISK_PIVOTED || move->disks.items[i].fate == DISK_PIVOTING)
-            return true;
-    return false;
-}
-
 static int resolve_after_failure(struct move *move, struct error *error)
 {
     if (move->phase >= PHASE_PIVOTED)
         return needs_operator(move, error);
-    if (!any_pivot_asked(move))
-        return go_back(move, error);
+    /* By what is, not by what was asked for: somebody may have pivoted a disk by hand. */
     AUTO_ERROR struct error failure = {0};
     if (insist(move, NULL, settle_fates, false, &failure) < 0) {
         error_prefix(&failure, "%s", error->message);

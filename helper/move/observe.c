@@ -4,20 +4,25 @@
 
 #define SETTLE_POLL_MILLISECONDS 100
 
+static bool is_target(const struct plan_disk *planned, const struct disk_source *source)
+{
+    struct network_host *hosts = NULL;
+    struct rbd_destination destination = plan_rbd_destination(&planned->destination, &hosts);
+    struct disk_source target = {0};
+    rbd_destination_source(&destination, &target);
+    bool same = disk_source_same(source, &target);
+    disk_source_clear(&target);
+    free(hosts);
+    return same;
+}
+
 static enum disk_place place_of(const struct move *move, const struct plan_disk *planned,
                                 const struct domain *domain)
 {
     const struct disk *disk = domain ? domain_disk(domain, planned->target) : NULL;
     if (!disk)
         return PLACE_UNKNOWN;
-    struct network_host *hosts = NULL;
-    struct rbd_destination destination = plan_rbd_destination(&planned->destination, &hosts);
-    struct disk_source target = {0};
-    rbd_destination_source(&destination, &target);
-    bool on_target = disk_source_same(&disk->source, &target);
-    disk_source_clear(&target);
-    free(hosts);
-    if (on_target)
+    if (is_target(planned, &disk->source))
         return PLACE_TARGET;
 
     const struct disk *before = domain_disk(move->before, planned->target);
@@ -105,12 +110,14 @@ int observe(struct move *move, struct world *world, struct error *error)
     for (size_t i = 0; i < move->disks.count; i++) {
         const struct plan_disk *planned = move_plan_of(move, i);
         const struct disk *live = world->live ? domain_disk(world->live, planned->target) : NULL;
+        bool ours = live && live->has_mirror && is_target(planned, &live->mirror_source);
         world->disks[i] = (struct disk_view){
             .live = place_of(move, planned, world->live),
             .defined = place_of(move, planned, world->inactive),
-            .mirrored = live && live->has_mirror,
-            .ready = live && live->mirror_ready,
-            .ending = live && live->has_mirror && is_ending(live),
+            .mirrored = ours,
+            .ready = ours && live->mirror_ready,
+            .ending = ours && is_ending(live),
+            .foreign_job = live && live->has_mirror && !ours,
         };
     }
     return 0;
@@ -118,7 +125,7 @@ int observe(struct move *move, struct world *world, struct error *error)
 
 int observe_settled(struct move *move, struct world *world, struct error *error)
 {
-    for (unsigned waited = 0;; waited += SETTLE_POLL_MILLISECONDS) {
+    for (int64_t start = move_now_ms();;) {
         world_clear(world);
         if (observe(move, world, error) < 0)
             return -1;
@@ -127,7 +134,7 @@ int observe_settled(struct move *move, struct world *world, struct error *error)
             i++;
         if (i == move->disks.count)
             return 0;
-        if (waited >= move_patience(move) * 1000) {
+        if (move_out_of_patience(move, start)) {
             error_set(error, ERROR_OPERATOR, "the job of disk %s was told to end, but does not",
                       move->disks.items[i].target);
             return error_hint(error, "look at it with 'virsh blockjob'; 'virt-pivot recover' goes "

@@ -46,8 +46,9 @@ enum disk_place {
 struct disk_view {
     enum disk_place live;    /* what the running guest writes to */
     enum disk_place defined; /* what the persistent definition names */
-    bool mirrored, ready;    /* a job is there; it may be pivoted */
-    bool ending;             /* a job is there that was told to end, and takes no more orders */
+    bool mirrored, ready;    /* our job is there: into our target; it may be pivoted */
+    bool ending;             /* our job was told to end, and takes no more orders */
+    bool foreign_job;        /* somebody else's job is there: never to be touched */
 };
 
 struct world {
@@ -67,6 +68,8 @@ bool is_another_run(const struct move *move, const struct world *world);
 
 const struct plan_disk *move_plan_of(const struct move *move, size_t index);
 unsigned move_patience(const struct move *move);
+int64_t move_now_ms(void); /* monotonic */
+bool move_out_of_patience(const struct move *move, int64_t since_ms);
 struct ceph_image_name move_target_name(const struct plan_disk *disk);
 int move_target_cluster(struct move *move, const struct plan_disk *disk,
                         struct ceph_cluster **cluster, struct error *error);
@@ -88,7 +91,7 @@ int move_remove_targets(struct move *move, struct error *error);
 int insist(struct move *move, const struct step *step, int (*act)(struct move *, struct error *),
            bool look_first, struct error *error);
 
-/* Looks what became of each disk whose pivot was asked for. ERROR_OPERATOR when nobody can know. */
+/* Looks where each disk is, whoever pivoted it. ERROR_OPERATOR when nobody can know. */
 int settle_fates(struct move *move, struct error *error);
 /* All back: the guest writes to its sources. */
 int undo_all(struct move *move, struct error *error);

@@ -76,7 +76,7 @@ static int settle_one(struct move *move, const struct world *world, size_t index
     const struct disk_view *view = &world->disks[index];
     bool asked = *fate == DISK_PIVOTED || *fate == DISK_PIVOTING;
     if (world->live) {
-        if (view->live == PLACE_TARGET && !view->mirrored)
+        if (view->live == PLACE_TARGET)
             *fate = DISK_PIVOTED;
         else if (*fate == DISK_PIVOTED || (asked && view->live == PLACE_ELSEWHERE))
             return stale_guest(move, index, error);
@@ -86,6 +86,9 @@ static int settle_one(struct move *move, const struct world *world, size_t index
             *fate = DISK_WAITING;
         return 0;
     }
+    /* Somebody may have pivoted it by hand: libvirt wrote that down. */
+    if (view->defined == PLACE_TARGET)
+        *fate = DISK_PIVOTED;
     return *fate == DISK_PIVOTING ? settle_doubt(move, view, index, fate, error) : 0;
 }
 
@@ -162,6 +165,11 @@ int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outco
         return needs_operator(&move, error);
     *outcome = move_any_pivoted(&move) ? OUTCOME_FINISHED : OUTCOME_UNDONE;
     int result = *outcome == OUTCOME_FINISHED ? complete(&move, error) : undo_all(&move, error);
+    if (result < 0 && *outcome == OUTCOME_UNDONE && move_any_pivoted(&move)) {
+        error_clear(error);
+        *outcome = OUTCOME_FINISHED;
+        result = complete(&move, error);
+    }
     if (result < 0) {
         error_prefix(error, "move %lld of domain '%s' is not recovered", (long long)id,
                      plan->domain);

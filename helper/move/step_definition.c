@@ -65,6 +65,8 @@ static int undefine(struct move *move, struct error *error)
 /* The flag is a link in libvirt's autostart folder, which undefine removes. */
 static int restore_autostart(struct move *move, struct error *error)
 {
+    if (!is_dance(move))
+        return 0; /* we never touched it: who changed it meant it */
     struct virt_domain state = {0};
     if (virt_domain(move->mover->virt, move->plan->uuid, &state, error) < 0)
         return -1;
@@ -226,7 +228,7 @@ static int redefine(struct move *move, struct error *error)
 }
 
 /* The watch of a client that was killed lasts half a minute: after a crash of the host the guest
- * may well be back before that. */
+ * may well be back before that. And a guest's own is missing for a moment when an OSD restarts. */
 static int await_one_watcher(struct move *move, const struct plan_disk *disk, const char *where,
                              struct error *error)
 {
@@ -234,13 +236,13 @@ static int await_one_watcher(struct move *move, const struct plan_disk *disk, co
     const struct ceph_image_name name = move_target_name(disk);
     if (move_target_cluster(move, disk, &cluster, error) < 0)
         return -1;
-    for (unsigned waited = 0;; waited++) {
+    for (int64_t start = move_now_ms();;) {
         CLEANUP(text_list_clear) struct text_list watchers = {0};
         if (ceph_image_watchers(cluster, &name, &watchers, error) < 0)
             return -1;
         if (watchers.count == 1)
             return 0;
-        if (watchers.count == 0 || waited >= move_patience(move))
+        if (move_out_of_patience(move, start))
             return error_set(error, ERROR_OPERATOR,
                              "disk %s: %zu clients have %s open, and it should be the guest alone",
                              disk->target, watchers.count, where);

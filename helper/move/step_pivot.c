@@ -7,8 +7,7 @@
 static int await_end_of_job(struct move *move, size_t index, enum disk_place *place,
                             struct error *error)
 {
-    for (unsigned waited = 0; waited < move_patience(move) * 1000;
-         waited += PIVOT_POLL_MILLISECONDS) {
+    for (int64_t start = move_now_ms(); !move_out_of_patience(move, start);) {
         AUTO_WORLD struct world world = {0};
         if (observe(move, &world, error) < 0)
             return -1;
@@ -30,11 +29,11 @@ static int await_end_of_job(struct move *move, size_t index, enum disk_place *pl
  * (VIR_ERR_BLOCK_COPY_ACTIVE). */
 static int ask_for_pivot(struct move *move, size_t index, struct error *error)
 {
-    for (unsigned waited = 0;; waited += PIVOT_POLL_MILLISECONDS) {
+    for (int64_t start = move_now_ms();;) {
         if (virt_mirror_pivot(move->mover->virt, move->plan->uuid, move->disks.items[index].target,
                               error) == 0)
             return 0;
-        if (error->code != ERROR_BUSY || waited >= move_patience(move) * 1000)
+        if (error->code != ERROR_BUSY || move_out_of_patience(move, start))
             return -1;
         error_clear(error);
         virt_wait(move->mover->virt, PIVOT_POLL_MILLISECONDS);
@@ -70,6 +69,11 @@ static int pivot_one(struct move *move, size_t index, struct error *error)
         return error_hint(error, "QEMU's log (/var/log/libvirt/qemu/%s.log) may say why",
                           move->plan->domain);
     }
+    if (place == PLACE_ELSEWHERE)
+        return error_set(error, ERROR_OPERATOR,
+                         "disk %s: the guest writes neither to its source nor to its target: "
+                         "somebody else changed the disk meanwhile",
+                         move->disks.items[index].target);
     /* The guest stopped in that very moment; recovery looks for what became of it. */
     return error_set(error, ERROR_OPERATOR, "the guest stopped while disk %s pivoted",
                      move->disks.items[index].target);

@@ -9,6 +9,22 @@ static struct ceph_image_name source_name(const struct plan_disk *disk)
     return (struct ceph_image_name){disk->source_pool, disk->source_name_space, disk->source_image};
 }
 
+/* After a failure (a user who may only read the source, say) most likely nothing was switched on:
+ * then there is nothing to take back. */
+static void forget_what_is_off(struct move *move, size_t index, struct ceph_cluster *cluster)
+{
+    const struct ceph_image_name name = source_name(move_plan_of(move, index));
+    struct disk_record *record = &move->disks.items[index];
+    struct ceph_image image = {0};
+    AUTO_ERROR struct error ignored = {0};
+    if (ceph_image(cluster, &name, &image, &ignored) < 0)
+        return;
+    uint64_t on = record->enabled_features & image.features;
+    ceph_image_clear(&image);
+    if (journal_set_features(move->mover->journal, move->id, record->target, on, &ignored) == 0)
+        record->enabled_features = on;
+}
+
 /* What will be switched on is written down first: whatever happens then, it can be taken back. */
 static int prepare_one(struct move *move, size_t index, struct error *error)
 {
@@ -26,7 +42,10 @@ static int prepare_one(struct move *move, size_t index, struct error *error)
     if (journal_set_features(move->mover->journal, move->id, record->target,
                              record->enabled_features, error) < 0)
         return -1;
-    return ceph_image_enable_fast_diff(cluster, &name, &enabled, error);
+    if (ceph_image_enable_fast_diff(cluster, &name, &enabled, error) == 0)
+        return 0;
+    forget_what_is_off(move, index, cluster);
+    return -1;
 }
 
 static int act(struct move *move, struct error *error UNUSED)
@@ -52,9 +71,18 @@ static int undo(struct move *move, struct error *error)
             continue;
         const struct ceph_image_name name = source_name(disk);
         struct ceph_cluster *cluster = NULL;
-        if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0 ||
-            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0 ||
-            journal_set_features(move->mover->journal, move->id, record->target, 0, error) < 0)
+        if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0)
+            return -1;
+        forget_what_is_off(move, i, cluster);
+        if (record->enabled_features &&
+            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0) {
+            if (error->code != ERROR_NOT_FOUND)
+                return -1;
+            move_warn(move, "disk %s: its source image is gone: %s", record->target,
+                      error->message);
+            error_clear(error);
+        }
+        if (journal_set_features(move->mover->journal, move->id, record->target, 0, error) < 0)
             return -1;
         record->enabled_features = 0;
     }

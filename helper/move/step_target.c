@@ -41,13 +41,26 @@ static int remove_one(struct move *move, size_t index, struct error *error)
                                    move_patience(move), error);
 }
 
+/* Whatever was thought before: an image that a guest or a definition names is not removed. */
+static int check_unused(const struct move *move, const struct world *world, size_t index,
+                        struct error *error)
+{
+    if (world->disks[index].live != PLACE_TARGET && world->disks[index].defined != PLACE_TARGET)
+        return 0;
+    return error_set(error, ERROR_OPERATOR, "the domain uses it%s",
+                     move->plan->persistent ? ", or its definition names it" : "");
+}
+
 int move_remove_targets(struct move *move, struct error *error)
 {
+    AUTO_WORLD struct world world = {0};
+    if (observe(move, &world, error) < 0)
+        return -1;
     for (size_t i = 0; i < move->disks.count; i++) {
         if (move->disks.items[i].fate == DISK_PIVOTED || move->disks.items[i].fate == DISK_PIVOTING)
             continue;
         AUTO_ERROR struct error failure = {0};
-        if (remove_one(move, i, &failure) == 0)
+        if (check_unused(move, &world, i, &failure) == 0 && remove_one(move, i, &failure) == 0)
             continue;
         error_prefix(&failure, "the target image of disk %s is not removed yet",
                      move->disks.items[i].target);

@@ -38,7 +38,7 @@ int virt_error(struct virt *virt, struct error *error, const char *what, ...)
     /* Copied at once: every further call to libvirt resets it. */
     CLEANUP(virFreeErrorp) virErrorPtr cause = virSaveLastError();
     const char *reason = cause && cause->message ? cause->message : "no reason given";
-    if (virt->connection && !virt_connected(virt)) {
+    if (!virt_connected(virt)) {
         error_set(error, ERROR_DISCONNECTED, "%s: libvirt's daemon went away (%s)", text, reason);
         return error_hint(error, "see 'systemctl status libvirtd virtqemud'; the guests go on");
     }
@@ -54,9 +54,10 @@ static int connect_once(struct virt *virt, struct error *error)
 {
     virt->connection = virConnectOpenAuth(virt->uri, virConnectAuthPtrDefault, 0);
     if (!virt->connection) {
-        virt_error(virt, error, "cannot connect to libvirt at %s", virt->uri);
-        if (error->code != ERROR_DENIED)
-            error->code = ERROR_UNREACHABLE;
+        CLEANUP(virFreeErrorp) virErrorPtr cause = virSaveLastError();
+        error_set(error, code_of(cause) == ERROR_DENIED ? ERROR_DENIED : ERROR_UNREACHABLE,
+                  "cannot connect to libvirt at %s: %s", virt->uri,
+                  cause && cause->message ? cause->message : "no reason given");
         return error_hint(error, "is the daemon running, and are you in the group that may use its "
                                  "socket (usually 'libvirt')?");
     }

@@ -61,7 +61,7 @@ int virt_events_start(struct virt *virt, struct error *error)
 
     /* The loop must exist before the connection: virConnectOpen hooks into it. */
     if (virEventRegisterDefaultImpl() < 0)
-        return virt_error(virt, error, "cannot set up libvirt's event loop");
+        return error_set(error, ERROR_FAILED, "cannot set up libvirt's event loop");
     virt->stop_timer = virEventAddTimeout(-1, on_timer, NULL, NULL);
     int failed = pthread_create(&virt->loop, NULL, run_loop, virt);
     if (failed)

@@ -190,5 +190,13 @@ void fake_world_happen(struct fake_world *world, enum fake_deed deed)
     case DEED_POOL_FULL:
         world->pool_full = true;
         break;
+    case DEED_DEFINE_OLD:
+        FAKE_SET(world->defined, world->original);
+        FAKE_SET(world->config, world->original);
+        world->persistent = true;
+        break;
+    case DEED_OPEN_TARGET:
+        world->foreign_watchers = true;
+        break;
     }
 }

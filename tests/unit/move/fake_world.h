@@ -141,6 +141,8 @@ enum fake_deed {
     DEED_HOST_REBOOT, /* virt-pivot, libvirt and the guest are gone, the host comes back */
     DEED_START,       /* somebody starts the guest, if it is defined and off */
     DEED_POOL_FULL,
+    DEED_DEFINE_OLD,  /* somebody defines it from a file of before the move */
+    DEED_OPEN_TARGET, /* another client opens our images */
 };
 
 struct fake_event {

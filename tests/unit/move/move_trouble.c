@@ -246,6 +246,38 @@ static void mixed_pivots(void **state UNUSED)
         }
 }
 
+/* ---- proof ---- */
+
+/* The very moment after we have defined the domain, somebody else does, from an old file: the guest
+ * is on its new disk, and at its next start would not be. */
+static void a_definition_that_is_wrong_again(void **state UNUSED)
+{
+    static const char *const definitions[] = {"dance", "keep"};
+    for (size_t i = 0; i < ARRAY_SIZE(definitions); i++) {
+        AUTO_STAGE struct stage stage;
+        const struct stage_kind kind = {.disks = 1, .definition = definitions[i]};
+        stage_open(&stage, &kind);
+        stage.world->events[0] = (struct fake_event){
+            .deed = DEED_DEFINE_OLD, .kind = CALL_DEFINE, .nth = 1, .after = true};
+        stage_move(&stage);
+        assert_int_equal(stage.outcome->status, 4);
+        assert_non_null(strstr(stage.outcome->message, "still names the old disk"));
+        assert_recovers(&stage, OUTCOME_FINISHED);
+    }
+}
+
+static void a_target_with_two_clients(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    stage_open(&stage, &one_disk);
+    stage.world->events[0] =
+        (struct fake_event){.deed = DEED_OPEN_TARGET, .kind = CALL_PIVOT, .nth = 1, .after = true};
+    stage_move(&stage);
+    assert_unfinished(&stage, ERROR_OPERATOR, "2 clients have new/fast/db-1-vda open");
+    stage.world->foreign_watchers = false;
+    assert_recovers(&stage, OUTCOME_FINISHED);
+}
+
 /* ---- recovery ---- */
 
 static int recover_one(struct stage *stage, int64_t id, enum move_outcome *end, struct error *error)
@@ -324,6 +356,8 @@ int main(void)
         cmocka_unit_test(a_target_that_somebody_has_made),
         cmocka_unit_test(a_pivot_by_hand),
         cmocka_unit_test(mixed_pivots),
+        cmocka_unit_test(a_definition_that_is_wrong_again),
+        cmocka_unit_test(a_target_with_two_clients),
         cmocka_unit_test(a_finished_move_stays_finished),
         cmocka_unit_test(a_guest_from_an_old_definition),
     };

@@ -1,3 +1,4 @@
+#include "ceph/mon_command.h"
 #include "ceph/private.h"
 
 #include <time.h>
@@ -5,14 +6,51 @@
 /* libceph numbers its watches from here on; librados takes an address in its own memory. */
 #define KERNEL_COOKIES_FROM 0xffff000000000000ull
 
+/* Whether the pool is in the map that this client has. */
+static bool is_known_pool(struct ceph_cluster *cluster, const char *pool)
+{
+    AUTO_FREE char *names = NULL;
+    int room = 0, length = 4096;
+    while (length > room) {
+        room = length;
+        names = memory_resize(names, (size_t)room, 1);
+        length = rados_pool_list(cluster->rados, names, (size_t)room);
+    }
+    if (length < 0)
+        return false;
+    for (const char *name = names; *name; name += strlen(name) + 1)
+        if (strcmp(name, pool) == 0)
+            return true;
+    return false;
+}
+
+static int no_such_pool(const struct ceph_cluster *cluster, const char *pool, struct error *error)
+{
+    error_set(error, ERROR_NOT_FOUND, "cluster '%s' has no pool '%s'", cluster->name, pool);
+    return error_hint(error, "'ceph osd pool ls' lists its pools");
+}
+
+/* librados waits for the newest map before it says that there is no such pool, for ever if the
+ * monitors are silent. So they are asked here, which has a timeout. */
+static int check_new_pool(struct ceph_cluster *cluster, const char *pool, struct error *error)
+{
+    struct ceph_pool info = {0};
+    AUTO_JSON json_object *reply = NULL;
+    if (ceph_mon_command(cluster, CEPH_COMMAND_POOLS, &reply, error) < 0)
+        return -1;
+    if (ceph_pool_read_flags(reply, pool, &info, error) == 0)
+        return 0;
+    return error->code == ERROR_NOT_FOUND ? no_such_pool(cluster, pool, error) : -1;
+}
+
 int ceph_pool_open(struct ceph_cluster *cluster, const char *pool, const char *name_space,
                    rados_ioctx_t *handle, struct error *error)
 {
+    if (!is_known_pool(cluster, pool) && check_new_pool(cluster, pool, error) < 0)
+        return -1;
     int result = rados_ioctx_create(cluster->rados, pool, handle);
-    if (result == -ENOENT) {
-        error_set(error, ERROR_NOT_FOUND, "cluster '%s' has no pool '%s'", cluster->name, pool);
-        return error_hint(error, "'ceph osd pool ls' lists its pools");
-    }
+    if (result == -ENOENT)
+        return no_such_pool(cluster, pool, error);
     if (result < 0)
         return ceph_failure(error, cluster, pool, result, "pool '%s' cannot be opened", pool);
     if (!text_empty(name_space))

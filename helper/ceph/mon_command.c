@@ -36,7 +36,8 @@ int ceph_mon_command(struct ceph_cluster *cluster, const char *command, json_obj
                                    &status, &status_length);
     int failed = 0;
     if (result < 0)
-        failed = ceph_failure(error, cluster, NULL, result, "the monitors' answer to %s", command);
+        failed =
+            ceph_failure(error, cluster, NULL, result, "no answer of the monitors to %s", command);
     else if (ceph_reply_parse(output ? output : "", output_length, reply, error) < 0)
         failed = error_prefix(error, "cluster '%s'", cluster->name);
     rados_buffer_free(output);

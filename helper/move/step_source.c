@@ -17,9 +17,12 @@ static void forget_what_is_off(struct move *move, size_t index, struct ceph_clus
     struct disk_record *record = &move->disks.items[index];
     struct ceph_image image = {0};
     AUTO_ERROR struct error ignored = {0};
-    if (ceph_image(cluster, &name, &image, &ignored) < 0)
+    uint64_t on = 0;
+    if (ceph_image(cluster, &name, &image, &ignored) == 0)
+        on = record->enabled_features & image.features;
+    else if (ignored.code != ERROR_NOT_FOUND) /* an image that is gone has no features */
         return;
-    uint64_t on = record->enabled_features & image.features;
+    error_clear(&ignored);
     ceph_image_clear(&image);
     if (journal_set_features(move->mover->journal, move->id, record->target, on, &ignored) == 0)
         record->enabled_features = on;
@@ -75,13 +78,8 @@ static int undo(struct move *move, struct error *error)
             return -1;
         forget_what_is_off(move, i, cluster);
         if (record->enabled_features &&
-            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0) {
-            if (error->code != ERROR_NOT_FOUND)
-                return -1;
-            move_warn(move, "disk %s: its source image is gone: %s", record->target,
-                      error->message);
-            error_clear(error);
-        }
+            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0)
+            return -1;
         if (journal_set_features(move->mover->journal, move->id, record->target, 0, error) < 0)
             return -1;
         record->enabled_features = 0;

@@ -27,7 +27,9 @@ struct ceph_login {      /* borrowed */
 struct ceph_cluster;
 
 /* Connects. ERROR_UNREACHABLE names the monitors that were tried and the seconds; ERROR_DENIED says
- * that key or user is wrong; a malformed key or an unreadable keyring is ERROR_DENIED too. */
+ * that key or user is wrong; a malformed key or an unreadable keyring is ERROR_DENIED too.
+ * Unsets CEPH_ARGS, CEPH_CONF, CEPH_KEYRING and CEPH_LIB in this process: librados would read them.
+ */
 int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, struct error *error)
     MUST_CHECK;
 void ceph_disconnect(struct ceph_cluster *cluster);
@@ -114,7 +116,10 @@ int ceph_image_create(struct ceph_cluster *cluster, const struct ceph_image_spec
 /* Removes what ceph_image_create made with this token, under either name; success when there is
  * nothing. An image of that name with another token, or none, is left alone (success too: it is not
  * ours). While somebody watches it: waits up to `patience` seconds (a killed client's watch lasts
- * about 30 s), then ERROR_BUSY that names the watchers. */
+ * about 30 s; a watch that proves to be nobody's, left by a client that was killed while it opened
+ * the image, is overcome after 35 s), then ERROR_BUSY that names the watchers. ERROR_OPERATOR when
+ * somebody has made snapshots of it. In a full pool, it may first be emptied and wait for the
+ * cluster to notice. Give it 40 s. */
 int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
                             const char *token, unsigned patience, struct error *error) MUST_CHECK;
 
@@ -124,7 +129,10 @@ int ceph_image_watchers(struct ceph_cluster *cluster, const struct ceph_image_na
 
 /* Makes holes visible: enables exclusive-lock, object-map and fast-diff where they lack and
  * rebuilds the object map if it is flagged invalid, while a guest may be using the image.
- * *enabled is the mask of features that were switched on (0: nothing had to be done). */
+ * *enabled is the mask of features that were switched on (0: nothing had to be done), after a
+ * failure too. Where the exclusive lock comes new, waits up to 10 s for a guest's next write, so
+ * that none under way is missed. ERROR_UNSUPPORTED for format 1, and when a kernel client has it
+ * mapped. */
 int ceph_image_enable_fast_diff(struct ceph_cluster *cluster, const struct ceph_image_name *name,
                                 uint64_t *enabled, struct error *error) MUST_CHECK;
 /* Takes that back: disables these features, newest first. Success when they are off already. */

@@ -22,9 +22,9 @@ int ceph_names_settle(rados_ioctx_t pool, const char *draft, const char *final);
  * that the very first removal in it would fail. Returns 0 or a negative errno. */
 int ceph_names_prepare_trash(rados_ioctx_t pool);
 
-/* Ends an rbd_trash_move that was interrupted before its last step. librbd 14 does not go on with it,
- * and does not remove the image either ("busy"). Returns 0, or a negative errno when that was not
- * its state. */
+/* Ends an rbd_trash_move that was interrupted before its last step. librbd 14 does not go on with
+ * it, and does not remove the image either ("busy"). Returns 0, or a negative errno when that was
+ * not its state. */
 int ceph_names_end_trash_move(rados_ioctx_t pool, const char *id);
 
 #endif

@@ -27,6 +27,15 @@ int ceph_reply_parse(const char *text, size_t length, json_object **reply, struc
                      json_tokener_error_desc(result));
 }
 
+/* "df" of {"prefix":"df",…}, new string. */
+static char *prefix_of(const char *command)
+{
+    static const char key[] = "\"prefix\":\"";
+    const char *start = strstr(command, key);
+    start = start ? start + strlen(key) : command;
+    return text_slice(start, strcspn(start, "\""));
+}
+
 int ceph_mon_command(struct ceph_cluster *cluster, const char *command, json_object **reply,
                      struct error *error)
 {
@@ -35,9 +44,10 @@ int ceph_mon_command(struct ceph_cluster *cluster, const char *command, json_obj
     int result = rados_mon_command(cluster->rados, &command, 1, "", 0, &output, &output_length,
                                    &status, &status_length);
     int failed = 0;
+    AUTO_FREE char *prefix = prefix_of(command);
     if (result < 0)
-        failed =
-            ceph_failure(error, cluster, NULL, result, "no answer of the monitors to %s", command);
+        failed = ceph_failure(error, cluster, NULL, result, "the monitors do not answer 'ceph %s'",
+                              prefix);
     else if (ceph_reply_parse(output ? output : "", output_length, reply, error) < 0)
         failed = error_prefix(error, "cluster '%s'", cluster->name);
     rados_buffer_free(output);

@@ -87,6 +87,9 @@ int session_find_move(struct session *session, const char *domain, struct move_r
 
 /* "virt-pivot: error: MESSAGE", and the hint on a line of its own. */
 void cli_print_error(const struct cli *cli, const struct error *error);
+/* A copy in which control characters (of names and paths from outside) are '?', but for newlines.
+ */
+char *cli_printable(const char *text) MUST_CHECK;
 /* Talk, to stderr; nothing with --quiet. */
 void cli_say(const struct cli *cli, const char *format, ...) PRINTF(2, 3);
 /* Prints the JSON on stdout, pretty and with a newline, and releases it. */

@@ -77,10 +77,18 @@ void print_plan(const struct cli *cli, const struct plan *plan)
 static int recover_one(const struct cli *cli, struct session *session,
                        const struct move_record *record, struct error *error)
 {
+    const char *uri = virt_uri(session->virt);
+    /* The domain may well be unknown to this daemon, and defined by it all the same. */
+    if (!text_equal(record->uri, uri)) {
+        error_set(error, ERROR_FAILED,
+                  "move %" PRId64 " of domain '%s' was begun on %s, and this is %s: not touched",
+                  record->id, record->domain, record->uri, uri);
+        return error_hint(error, "'virt-pivot -c %s recover' brings it to an end", record->uri);
+    }
     const struct mover mover = {.journal = session->journal,
                                 .virt = session->virt,
                                 .clusters = session->clusters,
-                                .uri = cli->uri};
+                                .uri = uri};
     cli_say(cli, "move %" PRId64 " of domain '%s' was left in phase '%s'; bringing it to an end",
             record->id, record->domain, move_phase_word(record->phase));
     enum move_outcome outcome = OUTCOME_UNDONE;
@@ -92,36 +100,46 @@ static int recover_one(const struct cli *cli, struct session *session,
     return 0;
 }
 
+/* One move under its domain's lock; success too when it is alive, which *alive then says. */
+static int lock_and_recover(const struct cli *cli, struct session *session,
+                            const struct move_record *record, bool locked, bool *alive,
+                            struct error *error)
+{
+    CLEANUP(journal_unlock) int lock = -1;
+    int pid = 0;
+    if (!locked && journal_lock(session->journal, record->uuid, &lock, error) < 0) {
+        *alive = journal_is_locked(session->journal, record->uuid, &pid);
+        if (!*alive)
+            return -1;
+        error_clear(error);
+        cli_say(cli, "move %" PRId64 " of domain '%s' is under way (process %d)", record->id,
+                record->domain, pid);
+        return 0;
+    }
+    return recover_one(cli, session, record, error);
+}
+
 int recover_moves(const struct cli *cli, struct session *session, const char *uuid, size_t *count,
-                  struct error *error)
+                  size_t *under_way, struct error *error)
 {
     CLEANUP(move_records_clear) struct move_records records = {0};
-    *count = 0;
+    *count = *under_way = 0;
     if (journal_list(session->journal, MOVES_UNFINISHED, uuid, &records, error) < 0)
         return -1;
-    AUTO_ERROR struct error first = {0};
     for (size_t i = 0; i < records.count; i++) {
         AUTO_ERROR struct error failure = {0};
-        CLEANUP(journal_unlock) int lock = -1;
-        int pid = 0;
-        if (!uuid && journal_lock(session->journal, records.items[i].uuid, &lock, &failure) < 0) {
-            if (journal_is_locked(session->journal, records.items[i].uuid, &pid)) {
-                cli_say(cli, "move %" PRId64 " of domain '%s' is under way (process %d)",
-                        records.items[i].id, records.items[i].domain, pid);
-                continue;
-            }
-        } else {
-            (*count)++;
-            if (recover_one(cli, session, &records.items[i], &failure) == 0)
-                continue;
-        }
+        bool alive = false;
+        int result =
+            lock_and_recover(cli, session, &records.items[i], uuid != NULL, &alive, &failure);
+        *under_way += alive;
+        *count += !alive;
+        if (result == 0)
+            continue;
         /* One that cannot be recovered does not keep the others waiting. */
-        cli_print_error(cli, &failure);
-        if (!error_is_set(&first))
-            error_move(&first, &failure);
+        if (error_is_set(error))
+            cli_print_error(cli, &failure);
+        else
+            error_move(error, &failure);
     }
-    if (!error_is_set(&first))
-        return 0;
-    error_move(error, &first);
-    return -1;
+    return error_is_set(error) ? -1 : 0;
 }

@@ -25,9 +25,9 @@ int prepare_plan(struct session *session, const struct plan_request *request, co
 void print_plan(const struct cli *cli, const struct plan *plan);
 
 /* Brings every unfinished move of the domain (of all when uuid is NULL) to its end, if its process
- * is gone. The lock of uuid is the caller's; others are taken here. *count is how many there were.
- */
+ * is gone. The lock of uuid is the caller's; others are taken here. *count is how many there were,
+ * *under_way how many are alive and were left alone. */
 int recover_moves(const struct cli *cli, struct session *session, const char *uuid, size_t *count,
-                  struct error *error) MUST_CHECK;
+                  size_t *under_way, struct error *error) MUST_CHECK;
 
 #endif

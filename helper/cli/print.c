@@ -5,8 +5,22 @@
 #include <time.h>
 #include <wchar.h>
 
+/* C0, DEL, and C1, which UTF-8 writes as 0xC2 0x80 … 0x9F. */
+char *cli_printable(const char *text)
+{
+    char *copy = text_dup(text);
+    for (unsigned char *c = (unsigned char *)copy; *c; c++) {
+        if ((*c < 0x20 && *c != '\n') || *c == 0x7f)
+            *c = '?';
+        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
+            c[0] = c[1] = '?';
+    }
+    return copy;
+}
+
 void cli_print_error(const struct cli *cli UNUSED, const struct error *error)
 {
+    AUTO_FREE char *message = cli_printable(error->message);
     fflush(stdout);
     fprintf(stderr, "virt-pivot: %s: %s\n",
             error->code == ERROR_NOTHING ? "nothing to do" : "error", error->message);
@@ -22,8 +36,9 @@ void cli_say(const struct cli *cli, const char *format, ...)
     va_start(args, format);
     AUTO_FREE char *text = text_vformat(format, args);
     va_end(args);
+    AUTO_FREE char *printable = cli_printable(text);
     fflush(stdout);
-    fprintf(stderr, "%s\n", text);
+    fprintf(stderr, "%s\n", printable);
 }
 
 void cli_print_json(struct json_object *json)
@@ -53,7 +68,7 @@ struct table {
 void table_row(struct table *table, const char *const cells[])
 {
     for (size_t i = 0; i < table->columns; i++)
-        text_list_append(&table->cells, text_empty(cells[i]) ? "-" : cells[i]);
+        *text_list_add(&table->cells) = cli_printable(text_empty(cells[i]) ? "-" : cells[i]);
 }
 
 struct table *table_new(const char *const headers[], size_t columns)

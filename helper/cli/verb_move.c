@@ -18,6 +18,7 @@ struct stage {
     struct interrupt interrupt;
     int64_t id;
     int started_pipe; /* --detach: tells the parent that the copy runs; -1 */
+    int host_lock;    /* while it is counted how many moves there are, until this is one; -1 */
 };
 
 static void detach_now(struct stage *stage)
@@ -38,6 +39,7 @@ static void on_phase(void *opaque, int64_t id, enum move_phase phase, const char
 {
     struct stage *stage = opaque;
     stage->id = id;
+    journal_unlock(&stage->host_lock);
     progress_break(&stage->progress);
     cli_say(stage->cli, "move %" PRId64 ": %s%s%s", id, move_phase_word(phase),
             text_empty(detail) ? "" : ": ", text_empty(detail) ? "" : detail);
@@ -71,8 +73,23 @@ static bool on_interrupted(void *opaque)
 
 /* ---- before ---- */
 
-static int check_limit(struct session *session, const char *uuid, struct error *error)
+static int lock_host(struct session *session, int *lock, struct error *error)
 {
+    for (unsigned tries = 0; journal_lock(session->journal, "host", lock, error) < 0; tries++) {
+        if (error->code != ERROR_BUSY || tries > 100)
+            return -1;
+        error_clear(error);
+        usleep(100000);
+    }
+    return 0;
+}
+
+/* The host's lock is held from the count until this move can be counted, too. */
+static int check_limit(struct session *session, const char *uuid, int *host_lock,
+                       struct error *error)
+{
+    if (lock_host(session, host_lock, error) < 0)
+        return -1;
     CLEANUP(move_records_clear) struct move_records records = {0};
     if (journal_list(session->journal, MOVES_UNFINISHED, NULL, &records, error) < 0)
         return -1;
@@ -125,7 +142,7 @@ static int execute(const struct cli *cli, struct session *session, struct stage 
         .journal = session->journal,
         .virt = session->virt,
         .clusters = session->clusters,
-        .uri = cli->uri,
+        .uri = virt_uri(session->virt),
         .audience = {stage, on_phase, on_warning, on_progress, on_interrupted},
     };
     int64_t id = 0;
@@ -139,7 +156,7 @@ static int execute(const struct cli *cli, struct session *session, struct stage 
 static int move_domain(const struct cli *cli, const struct cli_call *call, int started_pipe,
                        struct error *error)
 {
-    struct stage stage = {.cli = cli, .started_pipe = started_pipe};
+    struct stage stage = {.cli = cli, .started_pipe = started_pipe, .host_lock = -1};
     interrupt_arm(&stage.interrupt);
     progress_init(&stage.progress, cli, stderr);
     bool dry_run = cli_has(call, OPTION_DRY_RUN);
@@ -152,10 +169,10 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
         return -1;
     char uuid[VIRT_UUID_TEXT];
     CLEANUP(journal_unlock) int lock = -1;
-    size_t recovered = 0;
+    size_t recovered = 0, under_way = 0;
     if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
         journal_lock(session.journal, uuid, &lock, error) < 0 ||
-        (!dry_run && recover_moves(cli, &session, uuid, &recovered, error) < 0))
+        (!dry_run && recover_moves(cli, &session, uuid, &recovered, &under_way, error) < 0))
         return -1;
 
     CLEANUP(survey_clear) struct plan_facts facts = {0};
@@ -170,7 +187,7 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
         return -1;
     if (dry_run)
         return 0;
-    if (check_limit(&session, uuid, error) < 0)
+    if (check_limit(&session, uuid, &stage.host_lock, error) < 0)
         return -1;
     int result = execute(cli, &session, &stage, &facts, plan, error);
     progress_clear(&stage.progress);

@@ -24,9 +24,12 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
     if (one && (find_uuid(&session, call->arguments[0], uuid, error) < 0 ||
                 journal_lock(session.journal, uuid, &lock, error) < 0))
         return -1;
-    size_t count = 0;
-    if (recover_moves(cli, &session, one ? uuid : NULL, &count, error) < 0)
+    size_t count = 0, under_way = 0;
+    if (recover_moves(cli, &session, one ? uuid : NULL, &count, &under_way, error) < 0)
         return -1;
+    if (count == 0 && under_way)
+        return error_set(error, ERROR_NOTHING, "%zu move%s under way, and none is dead", under_way,
+                         under_way == 1 ? " is" : "s are");
     if (count == 0)
         return error_set(error, ERROR_NOTHING, "every move has come to its end");
     return 0;

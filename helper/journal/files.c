@@ -128,3 +128,24 @@ int journal_save_definition(struct journal *journal, int64_t id, const char *dom
                        "UPDATE moves SET definition=?, definition_file=?, updated=? WHERE id=?",
                        "ttii", xml, path, journal_now_ms() / 1000, id);
 }
+
+char *journal_successor_file(const char *definition_file)
+{
+    if (!definition_file)
+        return NULL;
+    size_t stem = strlen(definition_file) - strlen(".xml");
+    return text_format("%.*s-after.xml", (int)stem, definition_file);
+}
+
+int journal_save_successor(struct journal *journal, int64_t id, const char *xml,
+                           struct error *error)
+{
+    CLEANUP(move_record_clear) struct move_record record = {0};
+    if (journal_read(journal, id, &record, error) < 0)
+        return -1;
+    if (!record.definition_file)
+        return error_set(error, ERROR_FAILED, "move %lld has no saved definition", (long long)id);
+    AUTO_FREE char *path = journal_successor_file(record.definition_file);
+    AUTO_FREE char *folder = text_format("%s/definitions", journal->directory);
+    return write_durably(folder, path, xml, error);
+}

@@ -106,6 +106,14 @@ int journal_set_message(struct journal *journal, int64_t id, const char *message
 int journal_save_definition(struct journal *journal, int64_t id, const char *domain,
                             const char *uuid, const char *xml, struct error *error) MUST_CHECK;
 
+/* Writes what the definition will be once the disks have pivoted, beside the saved one:
+ * definitions/NAME-UUID-TIME-after.xml. From the first pivot on that is the one to define by hand.
+ */
+int journal_save_successor(struct journal *journal, int64_t id, const char *xml,
+                           struct error *error) MUST_CHECK;
+/* The path of that file, new string, from the saved definition's; NULL for NULL. */
+char *journal_successor_file(const char *definition_file) MUST_CHECK;
+
 /* ---- a move's disks ---- */
 
 enum disk_fate {

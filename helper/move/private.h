@@ -81,6 +81,8 @@ bool move_any_pivoted(const struct move *move);
 bool move_all_pivoted(const struct move *move);
 /* Cancels the jobs of all disks that are not on their target, and waits until they are gone. */
 int move_abort_mirrors(struct move *move, struct error *error);
+/* Writes the definition that will be right after the pivots where an operator finds it. */
+int move_save_successor(struct move *move, struct error *error);
 /* Removes the target images that no disk uses. */
 int move_remove_targets(struct move *move, struct error *error);
 

@@ -80,11 +80,16 @@ static int hint_at_file(struct move *move, struct error *error)
     struct move_record record = {0};
     AUTO_ERROR struct error ignored = {0};
     if (journal_read(move->mover->journal, move->id, &record, &ignored) == 0 &&
-        record.definition_file)
+        record.definition_file) {
+        AUTO_FREE char *successor = journal_successor_file(record.definition_file);
         error_hint(error,
-                   "the saved definition is in %s: 'virsh define' takes it; then "
-                   "'virt-pivot recover'",
-                   record.definition_file);
+                   "%s holds the definition with the disks in use: 'virsh define' takes it; "
+                   "then 'virt-pivot recover'",
+                   move_all_pivoted(move) ? successor : record.definition_file);
+        /* With some disks here and some there neither file is right. */
+        if (move_any_pivoted(move) && !move_all_pivoted(move))
+            error_hint(error, "'virt-pivot recover' writes the definition with the disks in use");
+    }
     move_record_clear(&record);
     return -1;
 }
@@ -141,6 +146,26 @@ static int append_target(struct move *move, const struct world *world, const str
     }
     targets[(*count)++] = record->target;
     return 0;
+}
+
+int move_save_successor(struct move *move, struct error *error)
+{
+    if (!move->plan->persistent)
+        return 0;
+    AUTO_WORLD struct world world = {0};
+    if (observe(move, &world, error) < 0)
+        return -1;
+    const struct domain *base = world.inactive ? world.inactive : move->saved;
+    AUTO_FREE const char **targets = memory_new(move->disks.count, sizeof(*targets));
+    size_t count = 0;
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (domain_disk(base, move->disks.items[i].target) &&
+            !(world.inactive && world.disks[i].defined == PLACE_ELSEWHERE))
+            targets[count++] = move->disks.items[i].target;
+    CLEANUP(text_burn) char *xml = NULL;
+    if (plan_rewrite(move->plan, base, targets, count, &xml, error) < 0)
+        return -1;
+    return journal_save_successor(move->mover->journal, move->id, xml, error);
 }
 
 static int define_rewritten(struct move *move, struct error *error)

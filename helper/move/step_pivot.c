@@ -81,6 +81,8 @@ static int pivot_one(struct move *move, size_t index, struct error *error)
 
 static int act(struct move *move, struct error *error)
 {
+    if (!move_any_pivoted(move) && move_save_successor(move, error) < 0)
+        return -1;
     for (size_t i = 0; i < move->disks.count; i++)
         if (move->disks.items[i].fate != DISK_PIVOTED &&
             move->disks.items[i].fate != DISK_RETURNED && pivot_one(move, i, error) < 0)

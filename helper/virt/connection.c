@@ -64,6 +64,8 @@ static int connect_once(struct virt *virt, struct error *error)
     pthread_mutex_lock(&virt->mutex);
     virt->lost = false;
     pthread_mutex_unlock(&virt->mutex);
+    if (!virt->canonical)
+        virt->canonical = virConnectGetURI(virt->connection);
     return virt_events_subscribe(virt, error);
 }
 
@@ -101,7 +103,13 @@ void virt_close(struct virt *virt)
     drop(virt);
     virt_events_stop(virt);
     free(virt->uri);
+    free(virt->canonical);
     free(virt);
+}
+
+const char *virt_uri(const struct virt *virt)
+{
+    return virt->canonical ? virt->canonical : virt->uri;
 }
 
 bool virt_connected(struct virt *virt)

@@ -13,7 +13,8 @@ DEFINE_CLEANUP(virSecret, virSecretFree);
 DEFINE_CLEANUP(virError, virFreeError);
 
 struct virt {
-    char *uri;
+    char *uri;       /* as given */
+    char *canonical; /* as libvirt writes it */
     virConnectPtr connection;
     int callbacks[4]; /* of virConnectDomainEventRegisterAny; -1: none */
 

@@ -23,6 +23,8 @@ void virt_close(struct virt *virt);
 DEFINE_CLEANUP(struct virt, virt_close);
 
 bool virt_connected(struct virt *virt);
+/* The connection's URI as libvirt itself writes it; lives as long as virt. */
+const char *virt_uri(const struct virt *virt);
 /* Connects anew, trying once a second for so long. Success at once when still connected. */
 int virt_reconnect(struct virt *virt, unsigned seconds, struct error *error) MUST_CHECK;
 

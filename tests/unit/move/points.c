@@ -15,6 +15,13 @@ static void second_pivot_fails(struct fake_world *world)
     world->ways.pivot_fails[1] = true;
 }
 
+/* Somebody else does it: an operator, or a manager that knows the guest better. */
+static void first_is_pivoted_by_hand(struct fake_world *world)
+{
+    world->images[world->disks[0].source].size /= 8;
+    world->pivot_by_hand = true;
+}
+
 const struct stage_kind all_kinds[] = {
     {.disks = 1, .definition = "dance"},
     {.disks = 3, .definition = "dance"},
@@ -25,6 +32,8 @@ const struct stage_kind all_kinds[] = {
     {.disks = 2, .definition = "keep", .change = second_copy_fails},
     {.disks = 3, .definition = "dance", .change = second_pivot_fails},
     {.disks = 3, .definition = "keep", .change = second_pivot_fails},
+    {.disks = 2, .definition = "dance", .change = first_is_pivoted_by_hand},
+    {.disks = 2, .definition = "keep", .change = first_is_pivoted_by_hand},
 };
 const size_t all_kinds_count = ARRAY_SIZE(all_kinds);
 

@@ -109,7 +109,8 @@ stage_lab() {
 stage_sanlab() {
     say "lab, sanitized"
     ! build asan || run_lab build-asan --jobs 2 10-move:test_three_disks 10-move:test_qcow2 \
-        30-midcopy:test_ctrl_c 40-recover:test_sigkill_in_the_dance 50-look:
+        30-midcopy:test_ctrl_c 40-recover:test_sigkill_in_the_dance 50-look:test_check \
+        50-look:test_plan 50-look:test_history
 }
 
 tests/install-deps.sh

@@ -12,7 +12,8 @@ struct removal {
     const struct ceph_image_name *name;  /* the final one; NULL when only the draft is removed */
     const struct ceph_image_name *draft; /* the one that only we use */
     double deadline;
-    double watched_since; /* 0: not watched */
+    char *seen;        /* who watched when last asked; NULL: nobody yet */
+    double seen_since; /* and since when it is the same ones */
 };
 
 static int removal_failed(const struct removal *removal, const struct ceph_image_name *name,
@@ -55,6 +56,18 @@ static int open_either(rados_ioctx_t pool, const char *name, const char *id, boo
     return result;
 }
 
+/* For how many seconds these very ones have been watching. */
+static double watched_for(struct removal *removal, const struct text_list *watchers)
+{
+    AUTO_FREE char *now = ceph_list_text(watchers);
+    if (!text_equal(now, removal->seen)) {
+        free(removal->seen);
+        removal->seen = STEAL(now);
+        removal->seen_since = ceph_clock();
+    }
+    return ceph_clock() - removal->seen_since;
+}
+
 /* Whether the image is watched, by somebody who is there or may be: 0 or -EBUSY, or another
  * negative errno. An image that is not there, or only half, is watched by nobody. An image whose
  * watches are nobody's counts as not watched, but rbd does not see it so: *ghost is its id then. */
@@ -66,18 +79,13 @@ static int check_watchers(struct removal *removal, const char *name, const char 
     int result = open_either(removal->pool, name, id, true, &image);
     if (result == 0)
         result = ceph_watchers_read(removal->cluster, image, watchers, NULL);
-    if (result == -ENOENT || (result == 0 && watchers->count == 0)) {
-        removal->watched_since = 0;
+    if (result == -ENOENT || (result == 0 && watchers->count == 0))
         return 0;
-    }
     if (result < 0)
         return result;
 
-    double now = ceph_clock();
-    if (removal->watched_since == 0)
-        removal->watched_since = now;
-    if (now - removal->watched_since < CEPH_GHOST_SECONDS || rbd_get_id(image, ghost, MAX_ID) < 0 ||
-        !ceph_watched_by_nobody(removal->pool, ghost)) {
+    if (watched_for(removal, watchers) < CEPH_GHOST_SECONDS ||
+        rbd_get_id(image, ghost, MAX_ID) < 0 || !ceph_watched_by_nobody(removal->pool, ghost)) {
         ghost[0] = '\0';
         return -EBUSY;
     }
@@ -188,7 +196,9 @@ int ceph_draft_remove(struct ceph_cluster *cluster, const struct ceph_image_name
 {
     struct removal removal = {
         .cluster = cluster, .pool = pool, .draft = draft, .deadline = deadline};
-    return remove_draft(&removal, error);
+    int result = remove_draft(&removal, error);
+    free(removal.seen);
+    return result;
 }
 
 static int wait_unwatched(struct removal *removal, struct error *error)
@@ -307,5 +317,7 @@ int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_imag
                               .name = name,
                               .draft = &draft,
                               .deadline = ceph_clock() + patience};
-    return remove_owned(&removal, token, error);
+    int result = remove_owned(&removal, token, error);
+    free(removal.seen);
+    return result;
 }

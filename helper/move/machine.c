@@ -286,6 +286,7 @@ static int prove(struct move *move, struct error *error)
             return -1;
         move_warn(move, "waiting for the target cluster: %s", error->message);
         error_clear(error);
+        clusters_reset(move->mover->clusters);
         virt_wait(move->mover->virt, PROOF_PAUSE_MILLISECONDS);
     }
     if (!proven)

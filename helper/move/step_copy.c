@@ -47,6 +47,12 @@ static int start_one(struct move *move, size_t index, struct error *error)
                              error);
 }
 
+/* Ours has been started; somebody may even have pivoted it since, while we were away. */
+static bool is_under_way(const struct disk_view *view)
+{
+    return view->mirrored || view->live == PLACE_TARGET;
+}
+
 static int start_all(struct move *move, struct error *error)
 {
     AUTO_WORLD struct world world = {0};
@@ -60,7 +66,7 @@ static int start_all(struct move *move, struct error *error)
                       move->disks.items[i].target);
             return error_hint(error, "'virsh blockjob' shows it; it was not touched");
         }
-        if (!world.disks[i].mirrored && start_one(move, i, error) < 0)
+        if (!is_under_way(&world.disks[i]) && start_one(move, i, error) < 0)
             return -1;
     }
     return 0;
@@ -108,7 +114,7 @@ static int has_started(struct move *move, bool *is_done, struct error *error)
         return -1;
     *is_done = true;
     for (size_t i = 0; i < move->disks.count; i++)
-        *is_done &= world.disks[i].mirrored;
+        *is_done &= is_under_way(&world.disks[i]);
     return 0;
 }
 

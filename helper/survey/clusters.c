@@ -28,10 +28,16 @@ static void member_clear(struct member *member)
     error_clear(&member->error);
 }
 
-void clusters_free(struct clusters *clusters)
+void clusters_reset(struct clusters *clusters)
 {
     for (size_t i = 0; i < clusters->members.count; i++)
         member_clear(&clusters->members.items[i]);
+    clusters->members.count = 0;
+}
+
+void clusters_free(struct clusters *clusters)
+{
+    clusters_reset(clusters);
     free(clusters->members.items);
     free(clusters);
 }

@@ -17,5 +17,8 @@ DEFINE_CLEANUP(struct clusters, clusters_free);
  * secret. */
 int clusters_get(struct clusters *clusters, const struct plan_cluster *which,
                  struct ceph_cluster **connection, struct error *error) MUST_CHECK;
+/* Forgets every connection, and every failure to connect: a client that was idle while an OSD was
+ * restarted may cling to the old one's address for good, where a new client gets through. */
+void clusters_reset(struct clusters *clusters);
 
 #endif

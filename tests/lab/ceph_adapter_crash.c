@@ -371,6 +371,7 @@ static void killed_while_making(void **state)
     AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
     const struct ceph_image_spec spec = spec_of(lab);
     unsigned rounds = kills(), published = 0, untouched = 0;
+    double longest = 0;
     for (unsigned i = 0; i < rounds; i++) {
         AUTO_ERROR struct error error = {0};
         struct child maker = lab_spawn("--make", lab->scratch, TOKEN, NULL);
@@ -379,15 +380,18 @@ static void killed_while_making(void **state)
         AUTO_FREE char *objects = lab_objects(pool);
         untouched += *objects == '\0';
         published += final_is_provable(lab, &spec.name);
+        double start = ceph_clock();
         if (i % 2 == 0) {
             assert_done(ceph_image_create(lab->cluster, &spec, &error), &error);
             assert_made(lab, pool);
         }
         assert_done(ceph_image_remove_owned(lab->cluster, &spec.name, TOKEN, 40, &error), &error);
         assert_nothing(pool);
+        longest = ceph_clock() - start > longest ? ceph_clock() - start : longest;
     }
-    print_message("    %u killed: %u before anything was written, %u after it was published\n",
-                  rounds, untouched, published);
+    print_message("    %u killed: %u before anything was written, %u after it was published; "
+                  "longest repair %.1f s\n",
+                  rounds, untouched, published, longest);
 }
 
 static void killed_while_removing(void **state)
@@ -396,6 +400,7 @@ static void killed_while_removing(void **state)
     AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
     const struct ceph_image_spec spec = spec_of(lab);
     unsigned rounds = kills(), gone = 0, whole = 0;
+    double longest = 0;
     for (unsigned i = 0; i < rounds; i++) {
         AUTO_ERROR struct error error = {0};
         assert_done(ceph_image_create(lab->cluster, &spec, &error), &error);
@@ -405,11 +410,14 @@ static void killed_while_removing(void **state)
         AUTO_FREE char *objects = lab_objects(pool);
         gone += *objects == '\0';
         whole += final_is_provable(lab, &spec.name);
+        double start = ceph_clock();
         assert_done(ceph_image_remove_owned(lab->cluster, &spec.name, TOKEN, 40, &error), &error);
         assert_nothing(pool);
+        longest = ceph_clock() - start > longest ? ceph_clock() - start : longest;
     }
-    print_message("    %u killed: %u while it was whole, %u after it was gone\n", rounds, whole,
-                  gone);
+    print_message("    %u killed: %u while it was whole, %u after it was gone; longest repair %.1f "
+                  "s\n",
+                  rounds, whole, gone, longest);
 }
 
 int ceph_adapter_crash_tests(struct lab *lab)

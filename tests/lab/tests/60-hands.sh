@@ -66,7 +66,7 @@ test_job_of_somebody_else_is_left_alone() {
     virsh -q blockcopy "$GUEST" vda "$TEST_DIR/theirs.raw" --transient-job
     kill -CONT "$VP_PID"
     wait_vp 1
-    virsh -q blockjob "$GUEST" vda | grep -q "Block Copy" || fail "their job is gone"
+    assert_match "Block Copy" "$(virsh -q blockjob "$GUEST" vda 2>&1)" "their job"
     assert_eq "$TEST_DIR/theirs.raw" "$(xml_value "$GUEST" devices/disk/mirror/source/@file)"
     virsh -q blockjob "$GUEST" vda --abort
     assert_untouched "$GUEST"

@@ -70,6 +70,7 @@ static void stop_guest(struct fake_world *world)
         disk->live = disk->shown = -1;
     }
     world->active = false;
+    world->persistent_at_stop = world->persistent;
 }
 
 /* A transient domain is its guest. The file that a job's end may have left stays on disk. */

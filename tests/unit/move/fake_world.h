@@ -187,7 +187,8 @@ struct fake_world {
     char original[FAKE_XML]; /* the definition before the move, or somebody's later one */
     bool was_persistent, was_autostart, redefined;
     bool in_doubt; /* the guest stopped between the demand for a pivot and libvirt's knowing it */
-    bool stale_start; /* the guest was started from a definition without its last writes */
+    bool persistent_at_stop; /* when the guest stopped last */
+    bool stale_start;        /* the guest was started from a definition without its last writes */
     unsigned id; /* of the running domain: every start gives a new one, but a host counts anew */
     bool host_restarted;
     unsigned long libvirt_version, hypervisor_version;

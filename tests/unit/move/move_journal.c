@@ -39,7 +39,7 @@ static void full_from_every_write(void **state UNUSED)
         struct calls calls;
         calls_record(&stage, &calls);
         long writes = stage.world->journal_disk.writes;
-        long step = writes / 60 + 1;
+        long step = writes / 40 + 1;
         for (long at = 1; at <= writes; at += step) {
             AUTO_FREE char *where = text_format("no room from write %ld on", at);
             stage_again(&stage);

@@ -2,6 +2,7 @@
 #include "base/units.h"
 #include "cli/cli.h"
 #include "cli/move_view.h"
+#include "cli/prepare.h"
 
 #include <inttypes.h>
 #include <time.h>
@@ -40,6 +41,26 @@ static int refuse_dead(const struct move_view *view, struct error *error)
     return error_hint(error, "'virt-pivot recover %s' brings the move to an end", record->domain);
 }
 
+/* Brings a move whose process is gone to its end, as every verb does that changes things. */
+static int end_dead(const struct cli *cli, struct session *session, struct move_view *view,
+                    struct error *error)
+{
+    CLEANUP(journal_unlock) int lock = -1;
+    size_t count = 0, under_way = 0;
+    AUTO_ERROR struct error failure = {0};
+    if (session_open(cli, SESSION_VIRT, session, &failure) < 0 ||
+        journal_lock(session->journal, view->record.uuid, &lock, &failure) < 0 ||
+        recover_moves(cli, session, view->record.uuid, &count, &under_way, &failure) < 0) {
+        refuse_dead(view, error);
+        cli_say(cli, "it cannot be brought to its end now: %s", failure.message);
+        return -1;
+    }
+    journal_unlock(&lock);
+    int64_t id = view->record.id;
+    move_view_clear(view);
+    return move_view_read(session->journal, id, view, error);
+}
+
 /* The pivot begins with the step, not when it is reached. */
 static bool has_pivoted(const struct move_record *record)
 {
@@ -47,19 +68,33 @@ static bool has_pivoted(const struct move_record *record)
            (record->begun >= PHASE_PIVOTED && record->begun <= PHASE_RETIRED);
 }
 
-/* Finds the move and makes sure that somebody would hear what is asked of it. */
-static int find_living(const struct cli *cli, const char *domain, struct session *session,
-                       struct move_view *view, struct error *error)
+static int has_ended(const struct move_view *view, struct error *error)
+{
+    return error_set(error, ERROR_NOTHING, "move %" PRId64 " of domain '%s' has ended: %s",
+                     view->record.id, view->record.domain, move_view_outcome(view));
+}
+
+/* Finds the move; it is alive, or has come to its end in this very call. */
+static int find_move(const struct cli *cli, const char *domain, struct session *session,
+                     struct move_view *view, struct error *error)
 {
     CLEANUP(move_record_clear) struct move_record record = {0};
     if (open_journal(cli, domain, session, error) < 0 ||
         session_find_move(session, domain, &record, error) < 0 ||
         move_view_read(session->journal, record.id, view, error) < 0)
         return -1;
-    if (move_phase_is_final(view->record.phase))
-        return error_set(error, ERROR_NOTHING, "move %" PRId64 " of domain '%s' has just ended: %s",
-                         view->record.id, view->record.domain, move_view_outcome(view));
-    return view->alive ? 0 : refuse_dead(view, error);
+    if (view->alive || move_phase_is_final(view->record.phase))
+        return 0;
+    return end_dead(cli, session, view, error);
+}
+
+/* Finds the move and makes sure that somebody would hear what is asked of it. */
+static int find_living(const struct cli *cli, const char *domain, struct session *session,
+                       struct move_view *view, struct error *error)
+{
+    if (find_move(cli, domain, session, view, error) < 0)
+        return -1;
+    return move_phase_is_final(view->record.phase) ? has_ended(view, error) : 0;
 }
 
 /* For all but cancel: a copy must be going on, or be about to. */
@@ -200,8 +235,10 @@ static int cancel(const struct cli *cli, const struct cli_call *call, struct err
 {
     AUTO_SESSION struct session session = {0};
     CLEANUP(move_view_clear) struct move_view view = {0};
-    if (find_living(cli, call->arguments[0], &session, &view, error) < 0)
+    if (find_move(cli, call->arguments[0], &session, &view, error) < 0)
         return -1;
+    if (move_phase_is_final(view.record.phase))
+        return tell_outcome(cli, &view, error);
     if (has_pivoted(&view.record)) {
         error_set(error, ERROR_FAILED,
                   "too late: move %" PRId64 " of domain '%s' is pivoting, or has", view.record.id,

@@ -38,6 +38,14 @@ test_next_move_recovers_by_itself() {
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
 }
 
+test_cancel_recovers_a_dead_move() {
+    DEFINITION=dance killed_in_mid_copy a --disk raw:128M:fill=60
+    expect_exit 0 vp cancel "$GUEST"
+    assert_err "was undone: everything is as it was"
+    assert_untouched "$GUEST"
+    expect_exit 3 vp pause "$GUEST"
+}
+
 # Killed at some moment or other of a fast move; each time recover has to find the end.
 test_sigkill_at_many_moments() {
     local i

@@ -8,7 +8,7 @@
 /* Each try already lasts as long as a cluster may take to answer (10 s). */
 #define PROOF_TRIES 10
 #define PROOF_PAUSE_MILLISECONDS 1000
-#define CALM_SECONDS 60 /* between two restarts of the daemon: then they are no series */
+#define CALM_MILLISECONDS 60000 /* between two restarts of the daemon: then they are no series */
 
 static const struct step *const steps[] = {
     &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
@@ -128,7 +128,7 @@ int insist(struct move *move, const struct step *step, int (*act)(struct move *,
         int64_t began = move_now_ms();
         if (act(move, error) == 0)
             return 0;
-        if (move_now_ms() - began > CALM_SECONDS * 1000)
+        if (move_now_ms() - began > CALM_MILLISECONDS)
             tries = 0; /* a copy of days sees many an upgrade of the daemon */
         if (error->code != ERROR_DISCONNECTED || reconnect(move, error) < 0)
             return -1;

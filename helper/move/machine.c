@@ -2,9 +2,7 @@
 
 #include <inttypes.h>
 #include <sys/random.h>
-#include <time.h>
 
-#define DEFAULT_PATIENCE 60 /* seconds */
 /* Each try already lasts as long as a cluster may take to answer (10 s). */
 #define PROOF_TRIES 10
 #define PROOF_PAUSE_MILLISECONDS 1000
@@ -14,87 +12,6 @@ static const struct step *const steps[] = {
     &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
     &copy_step,           &mirror_step,        &pivot_step,           &redefine_step,
 };
-
-/* ---- small things that several steps need ---- */
-
-const struct plan_disk *move_plan_of(const struct move *move, size_t index)
-{
-    const char *target = move->disks.items[index].target;
-    for (size_t i = 0; i < move->plan->disks.count; i++)
-        if (text_equal(move->plan->disks.items[i].target, target))
-            return &move->plan->disks.items[i];
-    abort(); /* the records are made from the plan */
-}
-
-unsigned move_patience(const struct move *move)
-{
-    return move->mover->patience ? move->mover->patience : DEFAULT_PATIENCE;
-}
-
-int64_t move_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-bool move_out_of_patience(const struct move *move, int64_t since_ms)
-{
-    return move_now_ms() - since_ms >= (int64_t)move_patience(move) * 1000;
-}
-
-struct ceph_image_name move_target_name(const struct plan_disk *disk)
-{
-    return (struct ceph_image_name){disk->destination.pool, disk->destination.name_space,
-                                    disk->destination.image};
-}
-
-int move_target_cluster(struct move *move, const struct plan_disk *disk,
-                        struct ceph_cluster **cluster, struct error *error)
-{
-    return clusters_get(move->mover->clusters, &disk->destination.cluster, cluster, error);
-}
-
-void move_warn(struct move *move, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    AUTO_FREE char *text = text_vformat(format, args);
-    va_end(args);
-    const struct move_audience *audience = &move->mover->audience;
-    AUTO_ERROR struct error ignored = {0};
-    if (journal_note(move->mover->journal, move->id, "warning", text, &ignored) < 0)
-        error_clear(&ignored); /* it is said aloud in any case */
-    if (audience->warning)
-        audience->warning(audience->opaque, text);
-}
-
-int move_check_interrupted(struct move *move, struct move_control *control, struct error *error)
-{
-    const struct move_audience *audience = &move->mover->audience;
-    if (journal_control(move->mover->journal, move->id, control, error) < 0)
-        return -1;
-    if (control->cancel || (audience->interrupted && audience->interrupted(audience->opaque)))
-        return error_set(error, ERROR_CANCELLED, "cancelled");
-    return 0;
-}
-
-int move_set_fate(struct move *move, size_t index, enum disk_fate fate, struct error *error)
-{
-    if (journal_set_fate(move->mover->journal, move->id, move->disks.items[index].target, fate,
-                         error) < 0)
-        return -1;
-    move->disks.items[index].fate = fate;
-    return 0;
-}
-
-bool move_any_pivoted(const struct move *move)
-{
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate == DISK_PIVOTED)
-            return true;
-    return false;
-}
 
 static void announce(struct move *move, const char *detail)
 {
@@ -306,14 +223,6 @@ int finish(struct move *move, struct error *error)
         return -1;
     AUTO_FREE char *detail = redefine_step.describe(move);
     return reach(move, redefine_step.phase, detail, error);
-}
-
-bool move_all_pivoted(const struct move *move)
-{
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate != DISK_PIVOTED)
-            return false;
-    return true;
 }
 
 static int go_forward(struct move *move, struct error *error)

@@ -64,7 +64,7 @@ void world_clear(struct world *world);
 /* Whether the guest that runs now is another run of it than the one that the move began with. */
 bool is_another_run(const struct move *move, const struct world *world);
 
-/* ---- small things that several steps need ---- */
+/* ---- small things that several steps need (common.c) ---- */
 
 const struct plan_disk *move_plan_of(const struct move *move, size_t index);
 unsigned move_patience(const struct move *move);

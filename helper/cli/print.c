@@ -23,9 +23,10 @@ void cli_print_error(const struct cli *cli UNUSED, const struct error *error)
     AUTO_FREE char *message = cli_printable(error->message);
     fflush(stdout);
     fprintf(stderr, "virt-pivot: %s: %s\n",
-            error->code == ERROR_NOTHING ? "nothing to do" : "error", error->message);
-    if (error->hint)
-        fprintf(stderr, "virt-pivot: hint: %s\n", error->hint);
+            error->code == ERROR_NOTHING ? "nothing to do" : "error", message);
+    AUTO_FREE char *hint = error->hint ? cli_printable(error->hint) : NULL;
+    if (hint)
+        fprintf(stderr, "virt-pivot: hint: %s\n", hint);
 }
 
 void cli_say(const struct cli *cli, const char *format, ...)

@@ -25,21 +25,21 @@ test_sigkill_in_the_dance() { DEFINITION=dance recovered_after_sigkill; }
 test_sigkill_while_kept() { DEFINITION=keep recovered_after_sigkill; }
 
 test_sigkill_of_a_uefi_guest_with_three_disks() {
-    DEFINITION=dance killed_in_mid_copy a --uefi --disk qcow2:128M:depth=2:fill=60 \
-        --disk raw:128M:fill=60 --disk "rbd:old/vms/$T-src:128M:fill=60"
+    DEFINITION=dance killed_in_mid_copy a --uefi --disk qcow2:256M:depth=2:fill=120 \
+        --disk raw:256M:fill=120 --disk "rbd:old/vms/$T-src:256M:fill=120"
     expect_exit 0 vp recover "$GUEST"
     assert_untouched "$GUEST"
 }
 
 test_next_move_recovers_by_itself() {
-    DEFINITION=dance killed_in_mid_copy a --disk raw:128M:fill=60
+    DEFINITION=dance killed_in_mid_copy a --disk raw:256M:fill=120
     expect_exit 0 vp move "$GUEST" --bandwidth 1GiB
     assert_err "was left in phase"
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
 }
 
 test_cancel_recovers_a_dead_move() {
-    DEFINITION=dance killed_in_mid_copy a --disk raw:128M:fill=60
+    DEFINITION=dance killed_in_mid_copy a --disk raw:256M:fill=120
     expect_exit 0 vp cancel "$GUEST"
     assert_err "was undone: everything is as it was"
     assert_untouched "$GUEST"

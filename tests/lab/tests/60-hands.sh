@@ -10,7 +10,7 @@ mirror_is_ready() {
 # The helper is killed, the mirror becomes ready, somebody pivots it by hand.
 pivoted_by_hand_after_a_death() {
     simple_policy 'copy: {bandwidth: 40MiB, mode: background}'
-    running_guest "$@" --disk raw:128M:fill=60
+    running_guest "$@" --disk raw:256M:fill=120
     start_vp move "$GUEST"
     wait_copying
     kill_vp KILL
@@ -58,7 +58,7 @@ test_cancel_after_a_pivot_by_hand() {
 
 test_job_of_somebody_else_is_left_alone() {
     slow_policy
-    running_guest a --disk raw:128M:fill=100
+    running_guest a --disk raw:256M:fill=150
     start_vp move "$GUEST"
     wait_copying
     kill -STOP "$VP_PID"
@@ -74,7 +74,7 @@ test_job_of_somebody_else_is_left_alone() {
 
 test_autostart_switched_off_in_mid_copy() {
     DEFINITION=keep slow_policy
-    running_guest a --autostart --disk raw:128M:fill=80
+    running_guest a --autostart --disk raw:256M:fill=150
     start_vp move "$GUEST"
     wait_copying
     virsh -q autostart --disable "$GUEST"
@@ -87,7 +87,7 @@ test_source_that_may_only_be_read() {
     slow_policy
     sed -i "0,/user: libvirt/s//user: readonly/; 0,/secret: .*/s//secret: $VP_LAB_SECRET_old/; \
         0,/keyring: .*/s##keyring: $VP_LAB_READONLY_KEYRING_old#" "$POLICY"
-    running_guest a --disk "rbd:old/vms/$T-src:128M:fill=80:features=layering,exclusive-lock"
+    running_guest a --disk "rbd:old/vms/$T-src:256M:fill=150:features=layering,exclusive-lock"
     start_vp move "$GUEST"
     wait_copying
     kill -TERM "$VP_PID"
@@ -100,7 +100,7 @@ test_source_that_may_only_be_read() {
 
 test_recover_by_another_connection_touches_nothing() {
     slow_policy
-    running_guest a --disk raw:128M:fill=80
+    running_guest a --disk raw:256M:fill=150
     start_vp move "$GUEST"
     wait_copying
     kill_vp KILL

@@ -16,6 +16,17 @@ static char *printed(const struct table *table)
     return text;
 }
 
+static void control_characters_do_not_reach_the_terminal(void **state UNUSED)
+{
+    AUTO_FREE char *text = cli_printable("a\x1b[31mb\nc\xc2\x9b\x7f\t\xc3\xa4");
+    assert_string_equal(text, "a?[31mb\nc????\xc3\xa4");
+    static const char *const headers[] = {"A"};
+    CLEANUP(table_freep) struct table *table = table_new(headers, 1);
+    table_row(table, (const char *[]){"\x1b]0;x\a"});
+    AUTO_FREE char *row = printed(table);
+    assert_string_equal(row, "A\n?]0;x?\n");
+}
+
 static void columns_are_as_wide_as_their_widest_cell(void **state UNUSED)
 {
     static const char *const headers[] = {"A", "LONG HEADER", "C"};
@@ -83,6 +94,7 @@ static void time_is_local(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_characters_do_not_reach_the_terminal),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(missing_and_empty_cells_are_dashes),
         cmocka_unit_test(cells_are_copied),

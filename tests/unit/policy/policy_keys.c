@@ -169,7 +169,7 @@ static void test_rule(void **state UNUSED)
     const struct policy *p = parse_ok(
         "version: 1\nclusters: {c: {mons: a}, d: {mons: b}}\ntiers: {t: {pool: c/p}}\nrules:\n"
         "  - name: images\n    match: {type: network, cluster: [c, d], pool: p*, image: [x, y],\n"
-        "            domain: \"d-*\", uuid: C7A5FDBD-cdaf-9455-926a-d65c16db1809, disk: vd?}\n"
+        "            domain: \"d-*\", uuid: C7A5FDBD-cdaf-9455-926a-d65c16db1809, disk: \"vd?\"}\n"
         "    tier: t\n"
         "  - match: {type: [file, block], format: [raw, qcow2], path: /a/**, tier_label: gold,\n"
         "            min_size: 1GiB, max_size: 2TiB}\n"

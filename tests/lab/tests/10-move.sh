@@ -155,3 +155,11 @@ test_moved_guest_starts_again_from_rbd() {
     start_guest "$GUEST"
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
 }
+
+test_emulated_tpm_is_kept() {
+    simple_policy
+    running_guest a --tpm --disk raw:64M:fill=5
+    expect_exit 0 vp move "$GUEST"
+    assert_out "definition: keep .*TPM"
+    assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+}

@@ -120,7 +120,8 @@ test_secret_of_libvirt_instead_of_a_keyring() {
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
 }
 
-test_ceph_adapter() {
+# Alone: it measures itself against time-outs of ten seconds.
+test_alone_ceph_adapter() {
     local test
     test=$(find "$VP_BUILD" -name ceph_adapter_test -type f -perm -u+x | head -n 1)
     [[ -n $test ]] || skip "ceph_adapter_test is not built"

@@ -10,7 +10,6 @@ struct move {
     const struct plan *plan;
     struct domain *before;     /* the live XML before the move */
     struct domain *saved;      /* the saved definition; NULL before it is saved, or if transient */
-    char *definition_file;     /* for hints */
     struct disk_records disks; /* those that move, in the plan's order */
     enum move_phase phase;
     bool recovering;

@@ -130,22 +130,29 @@ const struct step undefine_step = {PHASE_UNDEFINED, undefine, give_back, is_unde
 
 /* ---- redefine ---- */
 
-static int append_target(struct move *move, const struct world *world, const struct domain *base,
-                         size_t index, const char **targets, size_t *count)
+/* Whether the definition's disk may be rewritten. Somebody else's definition may lack it, or give
+ * this target another disk: that is theirs to say. */
+static bool may_rewrite(const struct move *move, const struct world *world,
+                        const struct domain *base, size_t index)
 {
-    const struct disk_record *record = &move->disks.items[index];
-    if (record->fate != DISK_PIVOTED || !domain_disk(base, record->target))
-        return 0;
-    /* Somebody else's definition gives this target another disk: that is theirs to say. */
-    if (base == world->inactive && world->disks[index].defined == PLACE_ELSEWHERE) {
-        move_warn(move,
-                  "disk %s: the definition was changed meanwhile and names another disk; it is "
-                  "left as it is",
-                  record->target);
-        return 0;
+    return domain_disk(base, move->disks.items[index].target) &&
+           !(world->inactive && world->disks[index].defined == PLACE_ELSEWHERE);
+}
+
+/* The definition with the disks that have pivoted, or with all of them, on their targets. */
+static int rewrite_definition(struct move *move, const struct world *world, bool pivoted_only,
+                              char **xml, struct error *error)
+{
+    /* Theirs if there is one (an edit in mid-copy is not lost), else the saved one. */
+    const struct domain *base = world->inactive ? world->inactive : move->saved;
+    AUTO_FREE const char **targets = memory_new(move->disks.count, sizeof(*targets));
+    size_t count = 0;
+    for (size_t i = 0; i < move->disks.count; i++) {
+        bool wanted = !pivoted_only || move->disks.items[i].fate == DISK_PIVOTED;
+        if (wanted && may_rewrite(move, world, base, i))
+            targets[count++] = move->disks.items[i].target;
     }
-    targets[(*count)++] = record->target;
-    return 0;
+    return plan_rewrite(move->plan, base, targets, count, xml, error);
 }
 
 int move_save_successor(struct move *move, struct error *error)
@@ -153,35 +160,31 @@ int move_save_successor(struct move *move, struct error *error)
     if (!move->plan->persistent)
         return 0;
     AUTO_WORLD struct world world = {0};
-    if (observe(move, &world, error) < 0)
-        return -1;
-    const struct domain *base = world.inactive ? world.inactive : move->saved;
-    AUTO_FREE const char **targets = memory_new(move->disks.count, sizeof(*targets));
-    size_t count = 0;
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (domain_disk(base, move->disks.items[i].target) &&
-            !(world.inactive && world.disks[i].defined == PLACE_ELSEWHERE))
-            targets[count++] = move->disks.items[i].target;
     CLEANUP(text_burn) char *xml = NULL;
-    if (plan_rewrite(move->plan, base, targets, count, &xml, error) < 0)
+    if (observe(move, &world, error) < 0 ||
+        rewrite_definition(move, &world, false, &xml, error) < 0)
         return -1;
     return journal_save_successor(move->mover->journal, move->id, xml, error);
+}
+
+static void warn_of_other_disks(struct move *move, const struct world *world)
+{
+    for (size_t i = 0; i < move->disks.count; i++)
+        if (move->disks.items[i].fate == DISK_PIVOTED && world->disks[i].defined == PLACE_ELSEWHERE)
+            move_warn(move,
+                      "disk %s: the definition was changed meanwhile and names another disk; it "
+                      "is left as it is",
+                      move->disks.items[i].target);
 }
 
 static int define_rewritten(struct move *move, struct error *error)
 {
     AUTO_WORLD struct world world = {0};
+    CLEANUP(text_burn) char *xml = NULL;
     if (observe(move, &world, error) < 0)
         return -1;
-    /* Theirs if there is one (an edit in mid-copy is not lost), else the saved one. */
-    const struct domain *base = world.inactive ? world.inactive : move->saved;
-    AUTO_FREE const char **targets = memory_new(move->disks.count, sizeof(*targets));
-    size_t count = 0;
-    for (size_t i = 0; i < move->disks.count; i++)
-        append_target(move, &world, base, i, targets, &count);
-
-    CLEANUP(text_burn) char *xml = NULL;
-    if (plan_rewrite(move->plan, base, targets, count, &xml, error) < 0)
+    warn_of_other_disks(move, &world);
+    if (rewrite_definition(move, &world, true, &xml, error) < 0)
         return -1;
     if (world.inactive && text_equal(xml, world.inactive->xml))
         return 0;

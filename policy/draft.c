@@ -1,11 +1,12 @@
-/* Files into a draft: the mappings of the format, and clusters, tiers and rules by their names. */
+/* Files into a draft: the mappings of the format, and clusters, tiers, rules and networks by their
+ * names. */
 #include "policy/draft.h"
 
 #include "base/text.h"
 
 #include <ctype.h>
 
-enum { NAME_MAX_BYTES = 64 };
+enum { NAME_MAX_BYTES = 64, NETWORK_MAX_BYTES = 63 };
 
 int policy_draft_begin(struct policy_draft *draft, struct error *error)
 {
@@ -25,6 +26,7 @@ void policy_draft_clear(struct policy_draft *draft)
     free(draft->clusters.items);
     free(draft->tiers.items);
     free(draft->rules.items);
+    free(draft->networks.items);
     free(draft->given);
     *draft = (struct policy_draft){0};
 }
@@ -142,6 +144,43 @@ int policy_bind_rules(struct policy_draft *draft, const struct policy_key *key, 
             return -1;
         if (!rule->name)
             rule->name = text_format("rule %zu", draft->rules.count);
+    }
+    return 0;
+}
+
+/* What libvirt and the kernel take has no '/'; control characters are in no value at all. */
+static int check_network(const struct policy_key *key, const struct policy_node *name,
+                         struct error *error)
+{
+    if (name->kind != NODE_SCALAR || policy_node_is_null(name))
+        return policy_expected(key, name, "the name of a network or bridge", error);
+    size_t length = strlen(name->text);
+    if (length > 0 && length <= NETWORK_MAX_BYTES && !strchr(name->text, '/'))
+        return 0;
+    AUTO_FREE char *found = policy_shorten(name->text);
+    policy_fault(&name->place, error, "networks: '%s' is not the name of a network or bridge",
+                 found);
+    return error_hint(error, "1 to %d bytes, without '/'", NETWORK_MAX_BYTES);
+}
+
+int policy_bind_networks(struct policy_draft *draft, const struct policy_key *key, void *field,
+                         const struct policy_node *value, struct error *error)
+{
+    if (value->kind != NODE_MAPPING)
+        return policy_expected(key, value, "a mapping of networks and bridges", error);
+    for (size_t i = 0; i + 1 < value->items.count; i += 2) {
+        const struct policy_node *from = value->items.items[i];
+        const struct policy_node *to = value->items.items[i + 1];
+        if (check_network(key, from, error) < 0 || check_network(key, to, error) < 0 ||
+            check_new_name(key, &draft->networks, from, error) < 0)
+            return -1;
+        *policy_entries_add(&draft->networks) = (struct policy_entry){from, to};
+        if (draft->networks.count > POLICY_MAX_NETWORKS)
+            return policy_fault(&from->place, error, "more than %u networks", POLICY_MAX_NETWORKS);
+        *policy_networks_add(field) = (struct policy_network){
+            .from = text_dup(from->text),
+            .to = text_dup(to->text),
+        };
     }
     return 0;
 }

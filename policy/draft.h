@@ -5,9 +5,10 @@
 #include "policy/schema.h"
 
 #define POLICY_MAX_CLUSTERS 100u
+#define POLICY_MAX_NETWORKS 1000u
 #define POLICY_MAX_MONITORS 64u /* of one cluster */
 
-/* The YAML of a cluster, tier or rule, by which messages find the places in it. */
+/* The YAML of a cluster, tier, rule or network, by which messages find the places in it. */
 struct policy_entry {
     const struct policy_node *key; /* its name; NULL for a rule */
     const struct policy_node *value;
@@ -16,9 +17,10 @@ DEFINE_VECTOR(policy_entries, struct policy_entry);
 
 struct policy_draft {
     struct policy *policy;
-    struct policy_nodes documents;                /* owned: the entries point into them */
-    struct policy_entries clusters, tiers, rules; /* in the order of the policy's own vectors */
-    const struct policy_node **given;             /* by row of the schema: what set it */
+    struct policy_nodes documents; /* owned: the entries point into them */
+    struct policy_entries clusters, tiers, rules,
+        networks;                     /* in the order of the policy's own vectors */
+    const struct policy_node **given; /* by row of the schema: what set it */
     size_t nodes_left;
     bool reads_files; /* conf files of clusters may be opened */
 };

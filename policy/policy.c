@@ -52,9 +52,14 @@ void policy_free(const struct policy *policy)
         tier_free(own->tiers.items[i]);
     for (size_t i = 0; i < own->rules.count; i++)
         rule_free(own->rules.items[i]);
+    for (size_t i = 0; i < own->networks.count; i++) {
+        free(own->networks.items[i].from);
+        free(own->networks.items[i].to);
+    }
     free(own->clusters.items);
     free(own->tiers.items);
     free(own->rules.items);
+    free(own->networks.items);
     text_list_clear(&own->files);
     free(own);
 }
@@ -64,6 +69,14 @@ const struct policy_tier *policy_tier(const struct policy *policy, const char *n
     for (size_t i = 0; i < policy->tiers.count; i++)
         if (strcmp(policy->tiers.items[i]->name, name) == 0)
             return policy->tiers.items[i];
+    return NULL;
+}
+
+const char *policy_network(const struct policy *policy, const char *name)
+{
+    for (size_t i = 0; i < policy->networks.count; i++)
+        if (strcmp(policy->networks.items[i].from, name) == 0)
+            return policy->networks.items[i].to;
     return NULL;
 }
 

@@ -85,7 +85,12 @@ struct policy_rule {
 
 enum policy_definition { DEFINITION_AUTO, DEFINITION_DANCE, DEFINITION_KEEP };
 enum policy_verify { VERIFY_NONE, VERIFY_FULL };
+enum policy_offline { OFFLINE_COPY, OFFLINE_MIGRATE };
 enum policy_source_after { SOURCE_KEEP, SOURCE_TRASH, SOURCE_REMOVE };
+
+/* What becomes of the snapshots of an RBD source whose domain is off; a live mirror cannot take
+ * them along. */
+enum policy_snapshots { SNAPSHOTS_LEAVE, SNAPSHOTS_COPY };
 
 /* What of a source may be lost, because a live mirror cannot take it along (source: allow_loss:).
  */
@@ -97,6 +102,15 @@ enum policy_loss {
     LOSS_JOURNALING = 1 << 4,
 };
 
+/* A network or bridge of another host, and what it is called here. */
+struct policy_network {
+    char *from, *to;
+};
+DEFINE_VECTOR(policy_networks, struct policy_network);
+
+/* What becomes of an incoming migration or a restore that cannot be put onto its RBD target. */
+enum policy_on_error { ON_ERROR_REFUSE, ON_ERROR_PASS };
+
 /* The vectors hold pointers, so that references between them stay valid. */
 DEFINE_VECTOR(policy_clusters, struct policy_cluster *);
 DEFINE_VECTOR(policy_tiers, struct policy_tier *);
@@ -107,16 +121,22 @@ struct policy {
     struct policy_clusters clusters;
     struct policy_tiers tiers;
     struct policy_rules rules;
-    enum policy_definition definition;     /* default auto */
-    bool prepare_source;                   /* default true */
-    enum policy_verify verify;             /* default full */
-    enum policy_source_after source_after; /* default keep */
-    uint64_t source_grace;                 /* seconds; default 7 days */
-    unsigned allow_loss;                   /* enum policy_loss, or-ed; default none */
-    unsigned per_host;                     /* moves at once; default 2 */
-    double max_latency;                    /* factor over the guest's before; 0 = not watched */
-    uint64_t stuck_after;                  /* seconds without progress; default 600 */
-    bool on_start, on_migrate, on_restore; /* defaults false, true, true */
+    enum policy_definition definition;      /* default auto */
+    bool prepare_source;                    /* default true */
+    enum policy_offline offline;            /* default copy */
+    enum policy_verify verify;              /* default full */
+    enum policy_source_after source_after;  /* default keep */
+    uint64_t source_grace;                  /* seconds; default 7 days */
+    enum policy_snapshots source_snapshots; /* default leave */
+    unsigned allow_loss;                    /* enum policy_loss, or-ed; default none */
+    unsigned per_host;                      /* moves at once; default 2 */
+    double max_latency;                     /* factor over the guest's before; 0 = not watched */
+    uint64_t stuck_after;                   /* seconds without progress; default 600 */
+    unsigned retries;                       /* of a request that failed; default 5 */
+    uint64_t retry_pause;                   /* seconds before the first; doubles; default 30 */
+    bool on_start, on_migrate, on_restore;  /* defaults false, true, true */
+    struct policy_networks networks;        /* for incoming migrations */
+    enum policy_on_error on_error;          /* default refuse */
 };
 
 /* Reads a policy. PATH is a file (that file alone), or a directory (its policy.yaml, if there, then
@@ -158,6 +178,9 @@ const struct policy_tier *policy_tier(const struct policy *policy, const char *n
  * filled in), or by the same conf file; NULL when none is. */
 const struct policy_cluster *policy_cluster_of(const struct policy *policy,
                                                const struct disk_source *source);
+
+/* What this network or bridge of another host is called here; NULL: nothing else. */
+const char *policy_network(const struct policy *policy, const char *name);
 
 /* The image's name for this disk, new string. ERROR_POLICY when what comes out is not a legal image
  * name (empty, over 96 bytes, or with '/', '@', control characters or a leading '.'). */

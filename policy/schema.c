@@ -18,13 +18,20 @@ static const struct policy_word mode_words[] = {{"background", COPY_BACKGROUND},
                                                 {NULL, 0}};
 static const struct policy_word definition_words[] = {
     {"auto", DEFINITION_AUTO}, {"dance", DEFINITION_DANCE}, {"keep", DEFINITION_KEEP}, {NULL, 0}};
+static const struct policy_word offline_words[] = {
+    {"copy", OFFLINE_COPY}, {"migrate", OFFLINE_MIGRATE}, {NULL, 0}};
 static const struct policy_word verify_words[] = {
     {"none", VERIFY_NONE}, {"full", VERIFY_FULL}, {NULL, 0}};
 static const struct policy_word after_words[] = {
     {"keep", SOURCE_KEEP}, {"trash", SOURCE_TRASH}, {"remove", SOURCE_REMOVE}, {NULL, 0}};
+static const struct policy_word snapshots_words[] = {
+    {"leave", SNAPSHOTS_LEAVE}, {"copy", SNAPSHOTS_COPY}, {NULL, 0}};
 static const struct policy_word loss_words[] = {
     {"snapshots", LOSS_SNAPSHOTS}, {"children", LOSS_CHILDREN},     {"group", LOSS_GROUP},
     {"mirroring", LOSS_MIRRORING}, {"journaling", LOSS_JOURNALING}, {NULL, 0}};
+
+static const struct policy_word on_error_words[] = {
+    {"refuse", ON_ERROR_REFUSE}, {"pass", ON_ERROR_PASS}, {NULL, 0}};
 
 /* The words that libvirt's <driver> takes (domaincommon.rng). */
 static const struct policy_word cache_words[] = {

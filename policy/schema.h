@@ -1,7 +1,7 @@
 /* The format as a table: a row a key, binding YAML to a field of a struct. Private to policy/.
  *
  * The rows are in keys.def; the functions that bind a value are in values.c (scalars and lists of
- * them) and draft.c (clusters, tiers, rules). */
+ * them) and draft.c (clusters, tiers, rules, networks). */
 #ifndef VP_POLICY_SCHEMA_H
 #define VP_POLICY_SCHEMA_H
 
@@ -55,7 +55,8 @@ policy_bind policy_bind_version, policy_bind_text, policy_bind_file, policy_bind
 policy_bind policy_bind_words, policy_bind_flags, policy_bind_names, policy_bind_globs,
     policy_bind_uuids, policy_bind_monitors;
 /* draft.c */
-policy_bind policy_bind_section, policy_bind_clusters, policy_bind_tiers, policy_bind_rules;
+policy_bind policy_bind_section, policy_bind_clusters, policy_bind_tiers, policy_bind_rules,
+    policy_bind_networks;
 
 /* The word of the key's that VALUE is; NULL with the error set when it is none. */
 const struct policy_word *policy_find_word(const struct policy_key *key,

@@ -8,14 +8,14 @@ set -euo pipefail
 build=(
     gcc g++ libc6-dev clang clang-format clang-tidy libclang-rt-dev cmake ninja-build pkg-config
     libvirt-dev librbd-dev librados-dev libxml2-dev libyaml-dev libsqlite3-dev
-    libjson-c-dev libsystemd-dev libcmocka-dev
+    libjson-c-dev libsystemd-dev libnbd-dev libssl-dev libcmocka-dev
     libxml2-utils mandoc perl python3 shellcheck sqlite3 rpm rpmlint
 )
 lab=(
     libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils qemu-block-extra ovmf
     ceph-mon ceph-mgr ceph-osd ceph-common ceph-base
     linux-image-cloud-amd64 cpio kmod xz-utils zstd
-    python3-rados python3-rbd util-linux procps
+    python3-rados python3-rbd python3-libvirt util-linux procps
 )
 optional=(swtpm swtpm-tools)
 

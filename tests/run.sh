@@ -3,10 +3,14 @@
 # usage: tests/run.sh [STAGE]...
 #   lint     clang-format, clang-tidy
 #   unit     unit tests and the fuzzers' corpora, warnings as errors
-#   asan     the same under AddressSanitizer and UndefinedBehaviorSanitizer
+#   asan     the same under AddressSanitizer and UndefinedBehaviorSanitizer; of the moves that are killed
+#            or fail at every call, every 10th (VP_TEST_EVERY=1: all)
+#   hook     every domain of libvirt's own test suite through the hook; needs the network once
 #   lab      real moves: two Ceph clusters, libvirt and guests, brought up and torn down
+#   crash    virt-pivot dies at some of all points; only when asked for (tests/lab/crash --whole: all)
 #   sanlab   some of the lab's tests with the sanitized program
 # Without a stage: all of them, in that order. The last line counts: N passed, N failed, N skipped.
+# VP_TEST_MINUTES: where time is limited, what cannot begin early enough is skipped, and counted so.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
@@ -14,6 +18,22 @@ passed=0 failed=0 skipped=0
 jobs=$(nproc)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+began=$(date +%s)
+
+# leave MINUTES: what the lab's tests have to leave for what comes after them.
+leave() {
+    [[ -z ${VP_TEST_MINUTES:-} ]] || export VP_LAB_UNTIL=$((began + (VP_TEST_MINUTES - $1) * 60))
+}
+
+# Whether so many minutes are left; else the stage is counted as skipped.
+has_time() {
+    [[ ${VP_TEST_MINUTES:-} ]] || return 0
+    (($(date +%s) + $1 * 60 > began + VP_TEST_MINUTES * 60)) || return 0
+    echo "skip: no time is left for it (VP_TEST_MINUTES)"
+    count 0 0 1
+    return 1
+}
 
 say() {
     printf '\n== %s\n' "$*"
@@ -87,7 +107,20 @@ stage_unit() {
 
 stage_asan() {
     say "unit tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-    ! build asan || run_ctest build-asan
+    # The plain build has tried every point of a move.
+    ! build asan || VP_TEST_EVERY=${VP_TEST_EVERY:-10} run_ctest build-asan
+}
+
+stage_hook() {
+    say "libvirt's test suite through the hook"
+    build dev || return 0
+    local code=0
+    tests/hook/suite.sh build || code=$?
+    case $code in
+    0) count 1 0 ;;
+    77) count 0 0 1 ;;
+    *) count 0 1 ;;
+    esac
 }
 
 # run_lab BUILD ARGUMENT...: counts by the lab's own last line.
@@ -103,20 +136,34 @@ run_lab() {
 
 stage_lab() {
     say "lab"
+    leave 14
     ! build dev || run_lab build --jobs 2
+}
+
+# Five minutes of it. A death that was survived is a test.
+stage_crash() {
+    say "crash matrix"
+    has_time 10 || return 0
+    build crash || return 0
+    tests/lab/crash --seconds 270 2>&1 | tee "$log" || true
+    local deaths failed
+    read -r deaths failed < <(sed -nE 's/^([0-9]+) deaths .*, ([0-9]+) failed.*/\1 \2/p' "$log") ||
+        deaths=0 failed=1
+    count $((deaths > failed ? deaths - failed : 0)) "$failed"
 }
 
 stage_sanlab() {
     say "lab, sanitized"
+    leave 1
     ! build asan || run_lab build-asan --jobs 2 10-move:test_three_disks 10-move:test_qcow2 \
         30-midcopy:test_ctrl_c 40-recover:test_sigkill_in_the_dance 50-look:test_check \
         50-look:test_plan 50-look:test_history
 }
 
 tests/install-deps.sh
-(($#)) || set -- lint unit asan lab sanlab
+(($#)) || set -- lint unit asan hook lab sanlab
 for stage; do
-    [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,10p' "$0"; exit 2; }
+    [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,13p' "$0"; exit 2; }
     "stage_$stage"
 done
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

@@ -84,8 +84,9 @@ struct ceph_image {
     uint64_t object_size;
     uint64_t features; /* RBD_FEATURE_* */
     bool object_map_invalid, fast_diff_invalid;
-    unsigned snapshots; /* user snapshots */
-    unsigned children;  /* clones of any of its snapshots, trashed ones included */
+    unsigned snapshots;    /* user snapshots */
+    bool snapshots_uneven; /* one is its group's, or of another size than the image */
+    unsigned children;     /* clones of any of its snapshots, trashed ones included */
     bool in_group, mirrored, is_clone;
     struct text_list watchers; /* "address client.ID", without our own */
     char *owner_token;         /* metadata virt-pivot.token: who made this image; NULL: not we */
@@ -117,11 +118,138 @@ int ceph_image_create(struct ceph_cluster *cluster, const struct ceph_image_spec
  * nothing. An image of that name with another token, or none, is left alone (success too: it is not
  * ours). While somebody watches it: waits up to `patience` seconds (a killed client's watch lasts
  * about 30 s; a watch that proves to be nobody's, left by a client that was killed while it opened
- * the image, is overcome after 35 s), then ERROR_BUSY that names the watchers. ERROR_OPERATOR when
- * somebody has made snapshots of it. In a full pool, it may first be emptied and wait for the
- * cluster to notice. Give it 40 s. */
+ * the image, is overcome after 35 s), then ERROR_BUSY that names the watchers. Our own snapshots of
+ * it are removed; ERROR_OPERATOR when somebody else has made some. In a full pool, it may first be
+ * emptied and wait for the cluster to notice. Give it 40 s. */
 int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
                             const char *token, unsigned patience, struct error *error) MUST_CHECK;
+
+/* Moves what ceph_image_create made with this token into the pool's trash, restorable by `rbd trash
+ * restore` for at least so many seconds; *id is its name there, a new string, NULL when there is
+ * nothing of ours under that name (success). A half-made image of an earlier try is removed, and so
+ * are our own snapshots.
+ * ERROR_BUSY while somebody watches it. */
+int ceph_image_trash_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                           const char *token, uint64_t seconds, char **id, struct error *error)
+    MUST_CHECK;
+
+/* ---- images that we did not make: the sources ----
+ *
+ * An image is meant by its id, which is written down before anything is done to it: so another one
+ * that has its name by now is never touched, and what was interrupted can be taken up again. */
+
+/* The image's id in its pool, which neither a rename nor the trash changes; new string.
+ * ERROR_NOT_FOUND; ERROR_UNSUPPORTED for format 1, which has none and cannot go to the trash. */
+int ceph_image_id(struct ceph_cluster *cluster, const struct ceph_image_name *name, char **id,
+                  struct error *error) MUST_CHECK;
+/* Moves it into the pool's trash for at least so many seconds, under this id; its snapshots go with
+ * it, but for our own, which are removed. Ends what an earlier call began: success too when it is
+ * there already. ERROR_BUSY while anybody watches it (who opens it in the same moment finds it
+ * under its name again), ERROR_NOT_FOUND when it is neither there nor in the trash, with its name
+ * if it was renamed. */
+int ceph_image_trash(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                     const char *id, uint64_t seconds, struct error *error) MUST_CHECK;
+/* Gives what the trash holds under this id its name back; success when it has it already.
+ * ERROR_NOT_FOUND when the trash does not hold it (any more), ERROR_EXISTS when another image has
+ * the name now. */
+int ceph_image_restore(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                       const char *id, struct error *error) MUST_CHECK;
+/* Whether the trash holds it, if only half: ceph_image_trash and ceph_image_restore end that. */
+int ceph_image_is_trashed(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                          const char *id, bool *trashed, struct error *error) MUST_CHECK;
+/* Removes it for good, from its place or from the trash, whatever its delay there; our own
+ * snapshots with it. ERROR_BUSY while anybody watches it, or when it has snapshots that are not
+ * ours, which are named; success when it is not there, but ERROR_NOT_FOUND when it was renamed.
+ * Ends what an earlier call began. */
+int ceph_image_remove(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                      const char *id, struct error *error) MUST_CHECK;
+
+/* ---- an image that RBD itself brings into another pool of its cluster ---- */
+
+struct ceph_migration { /* borrowed */
+    struct ceph_image_name source;
+    const char *source_id; /* so that no other image of that name is meant */
+    struct ceph_image_name target;
+    const char *token; /* of the target, as in struct ceph_image_spec */
+};
+enum ceph_migration_state {
+    CEPH_MIGRATION_PREPARED,   /* data are on either side; the target shows all of them */
+    CEPH_MIGRATION_EXECUTED,   /* all are on the target */
+    CEPH_MIGRATION_COMMITTING, /* the target does without the source, which is still there */
+    CEPH_MIGRATION_COMMITTED,  /* the source is gone */
+};
+/* Of a target that ceph_migration_prepare has made. ERROR_NOT_FOUND: there is none. */
+int ceph_migration_look(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                        enum ceph_migration_state *state, struct error *error) MUST_CHECK;
+/* Whether the source is there, under its name, without snapshots, and used by nobody. */
+int ceph_migration_check(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                         struct error *error) MUST_CHECK;
+/* The source goes into its pool's trash, from where it can be read by its id, and the target shows
+ * its data: it may be used at once. Under its name it appears when all is done, with the metadata
+ * of an image that ceph_image_create makes; success when it is there already. After any failure,
+ * or a kill, ceph_migration_abort takes back what was done. */
+int ceph_migration_prepare(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                           const struct ceph_image_spec *spec, struct error *error) MUST_CHECK;
+/* Removes the target and gives the source its name back, as it was: what has been written to the
+ * target is lost. Success when nothing was begun. Waits for watchers of the target, and fails, as
+ * ceph_image_remove_owned. */
+int ceph_migration_abort(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                         unsigned patience, struct error *error) MUST_CHECK;
+/* Brings all data over, also while the target is in use: then whoever has it open does it for us.
+ * Not to be interrupted but by a kill, after which another call goes on; success when it is done
+ * already. */
+int ceph_migration_execute(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                           void (*progress)(void *opaque, uint64_t done, uint64_t total),
+                           void *opaque, struct error *error) MUST_CHECK;
+/* Removes the source for good, and ends what an earlier call began. ERROR_FAILED when not all is
+ * on the target. */
+int ceph_migration_commit(struct ceph_cluster *cluster, const struct ceph_migration *of,
+                          struct error *error) MUST_CHECK;
+/* Whether anything was written to (or discarded from) an image since this snapshot of it. */
+int ceph_image_written_since(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                             const char *snapshot, bool *written, struct error *error) MUST_CHECK;
+
+/* ---- an image's state at one instant ---- */
+
+/* Also while a guest has the image open: its librbd takes it then, with all that was written until
+ * now; about a tenth of a second. ERROR_BUSY when a client that has it open does not answer within
+ * 3 s, and nothing is done. Success when there is one of that name already. Names that begin with
+ * CEPH_SNAPSHOT_PREFIX are ours, and count neither in struct ceph_image's snapshots nor as a reason
+ * to keep an image. */
+#define CEPH_SNAPSHOT_PREFIX ".virt-pivot."
+int ceph_snapshot_create(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                         const char *snapshot, struct error *error) MUST_CHECK;
+/* The names of those that were made of this image alone, ours too, the oldest first. */
+int ceph_snapshot_names(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                        struct text_list *names, struct error *error) MUST_CHECK;
+/* Success when there is none of the first name. ERROR_BUSY as above. */
+int ceph_snapshot_rename(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                         const char *from, const char *to, struct error *error) MUST_CHECK;
+/* Success when the snapshot, or the image, is not there. ERROR_BUSY as above. */
+int ceph_snapshot_remove(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                         const char *snapshot, struct error *error) MUST_CHECK;
+int ceph_snapshot_exists(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                         const char *snapshot, bool *exists, struct error *error) MUST_CHECK;
+
+struct ceph_capture_of { /* borrowed, until ceph_captures_close */
+    struct ceph_cluster *cluster;
+    struct ceph_image_name name;
+    const char *snapshot;
+};
+struct ceph_captures;
+/* Opens several images whose snapshots are to be made at one instant, soon: what takes time is done
+ * now. */
+int ceph_captures_open(const struct ceph_capture_of *of, size_t count,
+                       struct ceph_captures **captures, struct error *error) MUST_CHECK;
+/* Makes the snapshots, side by side: each waits for its monitors, which take up to a second to
+ * agree (paxos_propose_interval). ERROR_UNREACHABLE when they are not there within so many
+ * milliseconds: then they may come at any time. */
+int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, struct error *error)
+    MUST_CHECK;
+/* Waits until nothing of it is under way, in the worst case for some of the connection's timeouts.
+ */
+void ceph_captures_close(struct ceph_captures *captures);
+DEFINE_CLEANUP(struct ceph_captures, ceph_captures_close);
 
 /* Who watches the image now, without ourselves. */
 int ceph_image_watchers(struct ceph_cluster *cluster, const struct ceph_image_name *name,

@@ -1,5 +1,6 @@
 #include "ceph/image_create.h"
 
+#include "base/crash.h"
 #include "ceph/image_names.h"
 
 #include <time.h>
@@ -167,7 +168,7 @@ static int look_at_final(const struct making *making, bool *finished, struct err
     return exists_error(making, claim.token ? ", of another move" : "", error);
 }
 
-static int set_options(const struct ceph_image_spec *spec, rbd_image_options_t options)
+int ceph_image_set_options(const struct ceph_image_spec *spec, rbd_image_options_t options)
 {
     int result = rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_FORMAT, 2);
     if (result == 0)
@@ -189,17 +190,18 @@ static int create_draft(const struct making *making, struct error *error)
 {
     rbd_image_options_t options = NULL;
     rbd_image_options_create(&options);
-    int result = set_options(making->spec, options);
+    int result = ceph_image_set_options(making->spec, options);
     if (result == 0)
-        result = rbd_create4(making->pool, making->draft.image, making->spec->size, options);
+        result = CRASH_AROUND(
+            rbd_create4(making->pool, making->draft.image, making->spec->size, options));
     rbd_image_options_destroy(options);
     return result < 0 ? making_failed(making, result, "cannot be created", error) : 0;
 }
 
 /* The token first: from then on the image itself says whose it is. */
-static int write_metadata(const struct making *making, struct error *error)
+int ceph_image_write_metadata(struct ceph_cluster *cluster, const struct ceph_image_name *draft,
+                              const struct ceph_image_spec *spec, struct error *error)
 {
-    const struct ceph_image_spec *spec = making->spec;
     struct tm now;
     time_t seconds = time(NULL);
     char created[32];
@@ -216,21 +218,26 @@ static int write_metadata(const struct making *making, struct error *error)
     };
 
     AUTO_OPEN struct ceph_open open = {0};
-    if (ceph_image_open(making->cluster, &making->draft, false, &open, error) < 0)
+    if (ceph_image_open(cluster, draft, false, &open, error) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
-        int result = text_empty(entries[i].value)
-                         ? 0
-                         : rbd_metadata_set(open.image, entries[i].key, entries[i].value);
-        if (result < 0)
-            return making_failed(making, result, "its metadata cannot be written", error);
+        int result =
+            text_empty(entries[i].value)
+                ? 0
+                : CRASH_AROUND(rbd_metadata_set(open.image, entries[i].key, entries[i].value));
+        if (result < 0) {
+            AUTO_FREE char *text = ceph_image_text(&spec->name);
+            return ceph_failure(error, cluster, spec->name.pool, result,
+                                "image %s: its metadata cannot be written", text);
+        }
     }
     return 0;
 }
 
 static int publish(const struct making *making, struct error *error)
 {
-    int result = rbd_rename(making->pool, making->draft.image, making->spec->name.image);
+    int result =
+        CRASH_AROUND(rbd_rename(making->pool, making->draft.image, making->spec->name.image));
     if (result == -EEXIST)
         return exists_error(making, ": somebody made it in this moment", error);
     return result < 0 ? making_failed(making, result, "cannot be given its name", error) : 0;
@@ -244,7 +251,8 @@ static int make(const struct making *making, struct error *error)
     if (ceph_draft_remove(making->cluster, &making->draft, making->pool,
                           ceph_clock() + STALE_WATCH_SECONDS, error) < 0)
         return error_prefix(error, "half-made image of an earlier try");
-    if (create_draft(making, error) < 0 || write_metadata(making, error) < 0)
+    if (create_draft(making, error) < 0 ||
+        ceph_image_write_metadata(making->cluster, &making->draft, making->spec, error) < 0)
         return -1;
     return publish(making, error);
 }

@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "ceph/private.h"
 
 #define HOLE_FEATURES (RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
@@ -99,7 +100,7 @@ static int enable(struct change *change, uint64_t wanted, uint64_t *enabled, str
     uint64_t missing = wanted & ~change->features;
     if (missing == 0)
         return 0;
-    int result = rbd_update_features(change->image, missing, 1);
+    int result = CRASH_AROUND(rbd_update_features(change->image, missing, 1));
     if (result < 0)
         return change_failed(change, result,
                              missing & RBD_FEATURE_EXCLUSIVE_LOCK
@@ -127,7 +128,7 @@ static int rebuild_map(const struct change *change, struct error *error)
     bool invalid = false;
     int result = map_invalid(change->image, &invalid);
     if (result == 0 && invalid) {
-        result = rbd_rebuild_object_map(change->image, ceph_no_progress, NULL);
+        result = CRASH_AROUND(rbd_rebuild_object_map(change->image, ceph_no_progress, NULL));
         if (result == 0)
             result = map_invalid(change->image, &invalid);
     }
@@ -152,7 +153,9 @@ int ceph_image_enable_fast_diff(struct ceph_cluster *cluster, const struct ceph_
     struct change change = {.cluster = cluster, .name = name, .image = open.image, .text = text};
     if (read_state(&change, error) < 0)
         return -1;
-    if ((change.features & HOLE_FEATURES) != HOLE_FEATURES && check_can_enable(&change, error) < 0)
+    if ((change.features & HOLE_FEATURES) != HOLE_FEATURES &&
+        (check_can_enable(&change, error) < 0 ||
+         ceph_image_check_answers(cluster, name, &open, error) < 0))
         return -1;
     if (enable(&change, RBD_FEATURE_EXCLUSIVE_LOCK, enabled, error) < 0 ||
         enable(&change, MAP_FEATURES, enabled, error) < 0)
@@ -179,6 +182,8 @@ int ceph_image_disable_features(struct ceph_cluster *cluster, const struct ceph_
     AUTO_OPEN struct ceph_open open = {0};
     if (ceph_image_open(cluster, name, false, &open, error) < 0)
         return -1;
+    if (ceph_image_check_answers(cluster, name, &open, error) < 0)
+        return -1;
     AUTO_FREE char *text = ceph_image_text(name);
     struct change change = {.cluster = cluster, .name = name, .image = open.image, .text = text};
     for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
@@ -186,7 +191,7 @@ int ceph_image_disable_features(struct ceph_cluster *cluster, const struct ceph_
             return -1;
         if (!(features & change.features & order[i].feature))
             continue;
-        int result = rbd_update_features(change.image, order[i].feature, 0);
+        int result = CRASH_AROUND(rbd_update_features(change.image, order[i].feature, 0));
         if (result < 0)
             return change_failed(&change, result, order[i].what, error);
     }

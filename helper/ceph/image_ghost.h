@@ -1,4 +1,4 @@
-/* Watches of nobody.
+/* Watches of nobody, and of clients that do not answer.
  *
  * An OSD that gets "watch" from a client which is killed in that moment may record the watch after
  * it has cleared away the connection. Then no timer ends it: the image counts as in use until that
@@ -10,6 +10,8 @@
 #ifndef VP_CEPH_IMAGE_GHOST_H
 #define VP_CEPH_IMAGE_GHOST_H
 
+#include "base/vector.h"
+
 #include <rados/librados.h>
 #include <stdbool.h>
 
@@ -20,6 +22,11 @@
 /* Whether nobody is behind the watches of the image with this id. False in any doubt. What is sent
  * is empty, which all versions of librbd take as "read your header again". */
 bool ceph_watched_by_nobody(rados_ioctx_t pool, const char *id);
+
+/* The clients that have the image with this id open and do not answer within so many milliseconds:
+ * dead ones whose watch lasts still, and those that hang. Returns 0 or a negative errno. */
+int ceph_silent_watchers(rados_ioctx_t pool, const char *id, unsigned milliseconds,
+                         struct text_list *silent);
 
 /* Removes the image's header and with it every watch. Only for an image that is ours, that nobody
  * watches, and that was emptied before (what it held would be lost from sight, not freed).

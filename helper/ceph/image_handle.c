@@ -1,3 +1,4 @@
+#include "ceph/image_ghost.h"
 #include "ceph/mon_command.h"
 #include "ceph/private.h"
 
@@ -5,6 +6,9 @@
 
 /* libceph numbers its watches from here on; librados takes an address in its own memory. */
 #define KERNEL_COOKIES_FROM 0xffff000000000000ull
+
+/* For a client that has the image open: who works answers within milliseconds. */
+#define ANSWER_MS 3000
 
 /* Whether the pool is in the map that this client has. */
 static bool is_known_pool(struct ceph_cluster *cluster, const char *pool)
@@ -119,33 +123,53 @@ int ceph_metadata_read(rbd_image_t image, const char *key, char **value)
     }
 }
 
-static int list_watchers(rbd_image_t image, rbd_image_watcher_t **watchers, size_t *count)
+int ceph_list_all(ceph_lister *list, void *of, size_t size, void **items, size_t *count)
 {
-    size_t room = 8;
+    size_t room = 16;
     for (;;) {
-        AUTO_FREE rbd_image_watcher_t *list = memory_new(room, sizeof(*list));
+        AUTO_FREE void *found = memory_new(room, size);
         *count = room;
-        int result = rbd_watchers_list(image, list, count);
+        int result = list(of, found, count);
         if (result == -ERANGE && *count > room) {
             room = *count;
             continue;
         }
         if (result < 0)
             return result;
-        *watchers = STEAL(list);
+        *items = STEAL(found);
         return 0;
     }
+}
+
+static int list_watchers(void *image, void *watchers, size_t *count)
+{
+    return rbd_watchers_list(image, watchers, count);
+}
+
+static int list_trash(void *pool, void *entries, size_t *count)
+{
+    return rbd_trash_list(pool, entries, count);
+}
+
+int ceph_trash_read(rados_ioctx_t pool, rbd_trash_image_info_t **entries, size_t *count)
+{
+    void *list = NULL;
+    int result = ceph_list_all(list_trash, pool, sizeof(**entries), &list, count);
+    *entries = list;
+    return result;
 }
 
 int ceph_watchers_read(struct ceph_cluster *cluster, rbd_image_t image, struct text_list *watchers,
                        bool *kernel)
 {
-    AUTO_FREE rbd_image_watcher_t *list = NULL;
+    AUTO_FREE void *watching = NULL;
     size_t count = 0;
-    int result = list_watchers(image, &list, &count);
+    int result =
+        ceph_list_all(list_watchers, image, sizeof(rbd_image_watcher_t), &watching, &count);
     if (result < 0)
         return result;
 
+    rbd_image_watcher_t *list = watching;
     if (kernel)
         *kernel = false;
     uint64_t own = rados_get_instance_id(cluster->rados);
@@ -191,4 +215,38 @@ void ceph_pause(unsigned milliseconds)
 int ceph_no_progress(uint64_t offset UNUSED, uint64_t total UNUSED, void *nobody UNUSED)
 {
     return 0;
+}
+
+/* A change of the snapshots or the features is the business of whoever has the exclusive lock, and
+ * ends when all who have the image open have been told. librbd would ask a client that hangs or is
+ * dead again and again, for the 30 s that its watch lasts, and then shut it out of the cluster: not
+ * on our account. And while it waits for one that is dead, the guest's writes may wait, too. */
+int ceph_image_check_answers(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                             const struct ceph_open *open, struct error *error)
+{
+    CLEANUP(text_list_clear) struct text_list silent = {0};
+    AUTO_FREE char *text = ceph_image_text(name);
+    char id[CEPH_MAX_ID] = "";
+    uint8_t old_format = 0;
+    int result = rbd_get_old_format(open->image, &old_format);
+    if (result == 0 && old_format)
+        return 0;
+    if (result == 0)
+        result = rbd_get_id(open->image, id, sizeof(id));
+    if (result == 0)
+        result = ceph_silent_watchers(open->pool, id, ANSWER_MS, &silent);
+    if (result < 0)
+        return ceph_failure(error, cluster, name->pool, result,
+                            "image %s: who has it open cannot be asked", text);
+    if (silent.count == 0)
+        return 0;
+    AUTO_FREE char *who = ceph_list_text(&silent);
+    error_set(error, ERROR_BUSY,
+              "cluster '%s': image %s is open by %s, which does not answer; nothing of it is "
+              "changed",
+              cluster->name, text, who);
+    return error_hint(error,
+                      "'rbd status %s' shows who; a client that was killed is forgotten within "
+                      "about 30 s",
+                      text);
 }

@@ -1,4 +1,4 @@
-#include "ceph/private.h"
+#include "ceph/image_snapshot.h"
 
 /* What is being read, for the error message. */
 struct reading {
@@ -34,62 +34,49 @@ static int read_basics(const struct reading *reading, struct ceph_image *image, 
     return 0;
 }
 
-static int list_snapshots(rbd_image_t image, rbd_snap_info_t **snapshots, int *count)
-{
-    int room = 16;
-    for (;;) {
-        AUTO_FREE rbd_snap_info_t *list = memory_new((size_t)room, sizeof(*list));
-        int result = rbd_snap_list(image, list, &room);
-        if (result == -ERANGE)
-            continue; /* room is what it takes now */
-        if (result < 0)
-            return result;
-        *snapshots = STEAL(list);
-        *count = result;
-        return 0;
-    }
-}
-
-/* Snapshots that somebody made, of the image or of its group. Not the ones that mirroring makes and
- * takes away by itself, nor the removed ones that are kept for a clone: `mirrored` and `children`
- * tell of those. *any counts all of them. */
-static int count_snapshots(const struct reading *reading, struct ceph_image *image, int *any,
+/* Snapshots that somebody made, of the image or of its group. Not our own, nor the ones that
+ * mirroring makes and takes away by itself, nor the removed ones that are kept for a clone:
+ * `mirrored` and `children` tell of those. *any counts all of them. */
+static int count_snapshots(const struct reading *reading, struct ceph_image *image, size_t *any,
                            struct error *error)
 {
-    AUTO_FREE rbd_snap_info_t *snapshots = NULL;
-    int result = list_snapshots(reading->image, &snapshots, any);
+    rbd_snap_info_t *snapshots = NULL;
+    int result = ceph_snapshots_read(reading->image, &snapshots, any);
     if (result < 0)
         return reading_failed(reading, result, "snapshots", error);
-    for (int i = 0; i < *any && result == 0; i++) {
+    for (size_t i = 0; i < *any && result == 0; i++) {
         rbd_snap_namespace_type_t type = RBD_SNAP_NAMESPACE_TYPE_USER;
         result = rbd_snap_get_namespace_type(reading->image, snapshots[i].id, &type);
-        image->snapshots +=
-            type == RBD_SNAP_NAMESPACE_TYPE_USER || type == RBD_SNAP_NAMESPACE_TYPE_GROUP;
+        bool of_group = type == RBD_SNAP_NAMESPACE_TYPE_GROUP;
+        if (ceph_snapshot_is_ours(snapshots[i].name) ||
+            (type != RBD_SNAP_NAMESPACE_TYPE_USER && !of_group))
+            continue;
+        image->snapshots++;
+        image->snapshots_uneven |= of_group || snapshots[i].size != image->size;
     }
-    rbd_snap_list_end(snapshots);
+    ceph_snapshots_free(snapshots, *any);
     if (result < 0)
         return reading_failed(reading, result, "a snapshot's kind", error);
     return 0;
 }
 
+static int list_children(void *image, void *children, size_t *count)
+{
+    return rbd_list_children3(image, children, count);
+}
+
 static int count_children(const struct reading *reading, struct ceph_image *image,
                           struct error *error)
 {
-    size_t room = 16;
-    for (;;) {
-        AUTO_FREE rbd_linked_image_spec_t *children = memory_new(room, sizeof(*children));
-        size_t count = room;
-        int result = rbd_list_children3(reading->image, children, &count);
-        if (result == -ERANGE && count > room) {
-            room = count;
-            continue;
-        }
-        if (result < 0)
-            return reading_failed(reading, result, "clones", error);
-        image->children = (unsigned)count;
-        rbd_linked_image_spec_list_cleanup(children, count);
-        return 0;
-    }
+    AUTO_FREE void *children = NULL;
+    size_t count = 0;
+    int result = ceph_list_all(list_children, reading->image, sizeof(rbd_linked_image_spec_t),
+                               &children, &count);
+    if (result < 0)
+        return reading_failed(reading, result, "clones", error);
+    image->children = (unsigned)count;
+    rbd_linked_image_spec_list_cleanup(children, count);
+    return 0;
 }
 
 static int read_group(const struct reading *reading, struct ceph_image *image, struct error *error)
@@ -185,7 +172,7 @@ static int read_allocated(const struct reading *reading, struct ceph_image *imag
 
 static int read_all(const struct reading *reading, struct ceph_image *image, struct error *error)
 {
-    int snapshots = 0;
+    size_t snapshots = 0;
     if (read_basics(reading, image, error) < 0 ||
         count_snapshots(reading, image, &snapshots, error) < 0)
         return -1;

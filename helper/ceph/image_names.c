@@ -1,5 +1,6 @@
 #include "ceph/image_names.h"
 
+#include "base/crash.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -53,8 +54,7 @@ static int read_id(rados_ioctx_t pool, const char *name, struct encoded *id)
     return 0;
 }
 
-/* The name that the directory has for an id; NULL with 0 when it has none. */
-static int directory_name(rados_ioctx_t pool, const char *id, char **name)
+int ceph_names_of(rados_ioctx_t pool, const char *id, char **name)
 {
     struct encoded question, answer;
     *name = NULL;
@@ -76,7 +76,7 @@ static int unlink_id(rados_ioctx_t pool, const char *name, const struct encoded 
     rados_write_op_t operation = rados_create_write_op();
     rados_write_op_cmpext(operation, id->bytes, id->length, 0, &compared);
     rados_write_op_remove(operation);
-    int result = rados_write_op_operate(operation, pool, object, NULL, 0);
+    int result = CRASH_AROUND(rados_write_op_operate(operation, pool, object, NULL, 0));
     rados_release_write_op(operation);
     return result == -ENOENT ? 0 : result;
 }
@@ -92,7 +92,7 @@ int ceph_names_settle(rados_ioctx_t pool, const char *draft, const char *final)
         return unlink_id(pool, draft, &draft_id);
 
     AUTO_FREE char *name = NULL;
-    result = directory_name(pool, id, &name);
+    result = ceph_names_of(pool, id, &name);
     if (result < 0)
         return result;
     if (!name || strcmp(name, draft) != 0)
@@ -105,25 +105,95 @@ int ceph_names_settle(rados_ioctx_t pool, const char *draft, const char *final)
     return unlink_id(pool, final, &final_id);
 }
 
+int ceph_names_are(rados_ioctx_t pool, const char *id, const char *name, bool *are)
+{
+    AUTO_FREE char *found = NULL;
+    int result = ceph_names_of(pool, id, &found);
+    *are = result == 0 && text_equal(found, name);
+    return result;
+}
+
+int ceph_names_lead_to(rados_ioctx_t pool, const char *name, char **id)
+{
+    struct encoded encoded;
+    int result = read_id(pool, name, &encoded);
+    *id = result < 0 ? NULL : decode(&encoded);
+    return result;
+}
+
 int ceph_names_prepare_trash(rados_ioctx_t pool)
 {
     rados_write_op_t operation = rados_create_write_op();
     rados_write_op_create(operation, LIBRADOS_CREATE_IDEMPOTENT, NULL);
-    int result = rados_write_op_operate(operation, pool, "rbd_trash", NULL, 0);
+    int result = CRASH_AROUND(rados_write_op_operate(operation, pool, "rbd_trash", NULL, 0));
     rados_release_write_op(operation);
     return result;
 }
 
-int ceph_names_end_trash_move(rados_ioctx_t pool, const char *id)
+int ceph_names_settle_trash(rados_ioctx_t pool, const char *id)
 {
-    static const char normal_from_moving[2] = {0, 1};
-    struct encoded question;
-    char answer[16];
-    encode(&question, id);
-    if (question.length + sizeof(normal_from_moving) > sizeof(question.bytes))
-        return -EINVAL;
-    memcpy(question.bytes + question.length, normal_from_moving, sizeof(normal_from_moving));
-    int result = rados_exec(pool, "rbd_trash", "rbd", "trash_state_set", question.bytes,
-                            question.length + sizeof(normal_from_moving), answer, sizeof(answer));
+    static const char normal_from[][2] = {{0, 1 /* moving */}, {0, 3 /* restoring */}};
+    int result = -EINVAL;
+    for (size_t i = 0; i < ARRAY_SIZE(normal_from) && result < 0; i++) {
+        struct encoded question;
+        char answer[16];
+        encode(&question, id);
+        if (question.length + sizeof(normal_from[i]) > sizeof(question.bytes))
+            return -EINVAL;
+        memcpy(question.bytes + question.length, normal_from[i], sizeof(normal_from[i]));
+        question.length += sizeof(normal_from[i]);
+        result = rados_exec(pool, "rbd_trash", "rbd", "trash_state_set", question.bytes,
+                            question.length, answer, sizeof(answer));
+    }
     return result < 0 ? result : 0;
+}
+
+/* Of an entry (cls::rbd::TrashImageSpec): version, compatible version, le32 length, and then who
+ * put it there. */
+#define TRASH_SOURCE_AT 6
+#define TRASH_SOURCE_USER 0
+
+/* The entry's bytes; length 0 when there is none. */
+static int read_entry(rados_ioctx_t pool, const char *key, struct encoded *entry)
+{
+    const char *const keys[] = {key};
+    rados_omap_iter_t found = NULL;
+    char *name = NULL, *bytes = NULL;
+    size_t length = 0;
+    int read = 0;
+    rados_read_op_t operation = rados_create_read_op();
+    rados_read_op_omap_get_vals_by_keys(operation, keys, 1, &found, &read);
+    int result = rados_read_op_operate(operation, pool, "rbd_trash", 0);
+    rados_release_read_op(operation);
+    entry->length = 0;
+    if (result == 0 && read == 0 && found &&
+        rados_omap_get_next(found, &name, &bytes, &length) == 0 && bytes &&
+        length <= sizeof(entry->bytes)) {
+        memcpy(entry->bytes, bytes, length);
+        entry->length = length;
+    }
+    if (found)
+        rados_omap_get_end(found);
+    return result == -ENOENT ? 0 : result;
+}
+
+int ceph_names_own_trash(rados_ioctx_t pool, const char *id)
+{
+    AUTO_FREE char *key = text_format("id_%s", id);
+    const char *const keys[] = {key};
+    struct encoded entry;
+    int compared = 0;
+    int result = read_entry(pool, key, &entry);
+    if (result < 0 || entry.length <= TRASH_SOURCE_AT)
+        return result;
+    rados_write_op_t operation = rados_create_write_op();
+    struct encoded after = entry;
+    const char *const values[] = {after.bytes};
+    after.bytes[TRASH_SOURCE_AT] = TRASH_SOURCE_USER;
+    rados_write_op_omap_cmp(operation, key, LIBRADOS_CMPXATTR_OP_EQ, entry.bytes, entry.length,
+                            &compared);
+    rados_write_op_omap_set(operation, keys, values, &after.length, 1);
+    result = CRASH_AROUND(rados_write_op_operate(operation, pool, "rbd_trash", NULL, 0));
+    rados_release_write_op(operation);
+    return result;
 }

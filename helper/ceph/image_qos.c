@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "ceph/private.h"
 
 #include <inttypes.h>
@@ -21,13 +22,13 @@ static int set_value(rbd_image_t image, const char *key, uint64_t value)
     if (result < 0)
         return result;
     if (value == 0) {
-        result = present ? rbd_metadata_remove(image, key) : 0;
+        result = present ? CRASH_AROUND(rbd_metadata_remove(image, key)) : 0;
         return result == -ENOENT ? 0 : result;
     }
     AUTO_FREE char *text = text_format("%" PRIu64, value);
     if (text_equal(present, text)) /* each change is a notification to who has the image open */
         return 0;
-    return rbd_metadata_set(image, key, text);
+    return CRASH_AROUND(rbd_metadata_set(image, key, text));
 }
 
 int ceph_image_set_qos(struct ceph_cluster *cluster, const struct ceph_image_name *name,

@@ -1,9 +1,11 @@
+#include "base/crash.h"
 #include "ceph/image_create.h"
 #include "ceph/image_ghost.h"
 #include "ceph/image_names.h"
+#include "ceph/image_snapshot.h"
+#include "ceph/image_trash.h"
 
 #define POLL_MS 500
-#define MAX_ID 64
 
 /* A removal under way, of what stands under two names. */
 struct removal {
@@ -27,17 +29,16 @@ static int removal_failed(const struct removal *removal, const struct ceph_image
     return -1;
 }
 
-/* ERROR_BUSY, with those who watch. */
-static int busy(const struct removal *removal, const struct ceph_image_name *name,
-                const struct text_list *watchers, struct error *error)
+int ceph_busy(const struct ceph_cluster *cluster, const struct ceph_image_name *name,
+              const struct text_list *watchers, struct error *error)
 {
     AUTO_FREE char *text = ceph_image_text(name);
     AUTO_FREE char *who = ceph_list_text(watchers);
-    error_set(error, ERROR_BUSY, "cluster '%s': image %s is ours, but is in use by %s; it is kept",
-              removal->cluster->name, text, watchers->count ? who : "somebody");
+    error_set(error, ERROR_BUSY, "cluster '%s': image %s is in use by %s; it is kept",
+              cluster->name, text, watchers->count ? who : "somebody");
     return error_hint(error,
                       "'rbd status %s' shows who; the watch of a client that was killed goes away "
-                      "within about 30 s, then run 'virt-pivot recover'",
+                      "within about 30 s: then try again, or run 'virt-pivot recover'",
                       text);
 }
 
@@ -72,7 +73,7 @@ static double watched_for(struct removal *removal, const struct text_list *watch
  * negative errno. An image that is not there, or only half, is watched by nobody. An image whose
  * watches are nobody's counts as not watched, but rbd does not see it so: *ghost is its id then. */
 static int check_watchers(struct removal *removal, const char *name, const char *id,
-                          struct text_list *watchers, char ghost[MAX_ID])
+                          struct text_list *watchers, char ghost[CEPH_MAX_ID])
 {
     AUTO_IMAGE rbd_image_t image = NULL;
     ghost[0] = '\0';
@@ -85,7 +86,8 @@ static int check_watchers(struct removal *removal, const char *name, const char 
         return result;
 
     if (watched_for(removal, watchers) < CEPH_GHOST_SECONDS ||
-        rbd_get_id(image, ghost, MAX_ID) < 0 || !ceph_watched_by_nobody(removal->pool, ghost)) {
+        rbd_get_id(image, ghost, CEPH_MAX_ID) < 0 ||
+        !ceph_watched_by_nobody(removal->pool, ghost)) {
         ghost[0] = '\0';
         return -EBUSY;
     }
@@ -97,14 +99,14 @@ static int empty(rados_ioctx_t pool, const char *name, const char *id)
 {
     AUTO_IMAGE rbd_image_t image = NULL;
     int result = open_either(pool, name, id, false, &image);
-    return result < 0 ? result : rbd_resize2(image, 0, true, ceph_no_progress, NULL);
+    return result < 0 ? result : CRASH_AROUND(rbd_resize2(image, 0, true, ceph_no_progress, NULL));
 }
 
 /* The same, but so that rbd will take a draft that has watches of nobody for removal. */
 static int make_removable(struct removal *removal, const char *name, const char *id,
                           struct text_list *watchers)
 {
-    char ghost[MAX_ID];
+    char ghost[CEPH_MAX_ID];
     int result = check_watchers(removal, name, id, watchers, ghost);
     if (result < 0 || !*ghost)
         return result;
@@ -112,33 +114,14 @@ static int make_removable(struct removal *removal, const char *name, const char 
     return result < 0 ? result : ceph_header_remove(removal->pool, ghost);
 }
 
-static int list_trash(rados_ioctx_t pool, rbd_trash_image_info_t **entries, size_t *count)
-{
-    size_t room = 32;
-    for (;;) {
-        AUTO_FREE rbd_trash_image_info_t *list = memory_new(room, sizeof(*list));
-        *count = room;
-        int result = rbd_trash_list(pool, list, count);
-        if (result == -ERANGE && *count > room) {
-            room = *count;
-            continue;
-        }
-        if (result < 0)
-            return result;
-        *entries = STEAL(list);
-        return 0;
-    }
-}
-
 /* Removes one entry of the trash, if nobody watches it. */
 static int remove_entry(struct removal *removal, const char *id, struct text_list *watchers)
 {
     int result = make_removable(removal, NULL, id, watchers);
     if (result == 0)
-        result = rbd_trash_remove(removal->pool, id, true);
-    if (result == -EBUSY && watchers->count == 0 &&
-        ceph_names_end_trash_move(removal->pool, id) == 0)
-        result = rbd_trash_remove(removal->pool, id, true);
+        result = CRASH_AROUND(rbd_trash_remove(removal->pool, id, true));
+    if (result == -EBUSY && watchers->count == 0 && ceph_names_settle_trash(removal->pool, id) == 0)
+        result = CRASH_AROUND(rbd_trash_remove(removal->pool, id, true));
     return result == -ENOENT ? 0 : result;
 }
 
@@ -147,7 +130,7 @@ static int empty_trash(struct removal *removal, struct text_list *watchers)
 {
     AUTO_FREE rbd_trash_image_info_t *entries = NULL;
     size_t count = 0;
-    int result = list_trash(removal->pool, &entries, &count);
+    int result = ceph_trash_read(removal->pool, &entries, &count);
     if (result < 0)
         return result == -ENOENT ? 0 : result;
     for (size_t i = 0; i < count && result >= 0; i++)
@@ -167,7 +150,7 @@ static int try_remove_draft(struct removal *removal, struct text_list *watchers)
 {
     int result = make_removable(removal, removal->draft->image, NULL, watchers);
     if (result == 0)
-        result = rbd_trash_move(removal->pool, removal->draft->image, 0);
+        result = CRASH_AROUND(rbd_trash_move(removal->pool, removal->draft->image, 0));
     if (result == 0 || result == -ENOENT)
         result = empty_trash(removal, watchers);
     return result;
@@ -181,7 +164,7 @@ static int remove_draft(struct removal *removal, struct error *error)
         bool again = result == -EBUSY && ceph_clock() < removal->deadline;
         int returned = 0;
         if (result == -EBUSY && !again)
-            returned = busy(removal, removal->draft, &watchers, error);
+            returned = ceph_busy(removal->cluster, removal->draft, &watchers, error);
         else if (result < 0 && !again)
             returned = removal_failed(removal, removal->draft, result, "cannot be removed", error);
         text_list_clear(&watchers);
@@ -205,12 +188,12 @@ static int wait_unwatched(struct removal *removal, struct error *error)
 {
     for (;;) {
         struct text_list watchers = {0};
-        char ghost[MAX_ID];
+        char ghost[CEPH_MAX_ID];
         int result = check_watchers(removal, removal->name->image, NULL, &watchers, ghost);
         bool again = result == -EBUSY && ceph_clock() < removal->deadline;
         int returned = 0;
         if (result == -EBUSY && !again)
-            returned = busy(removal, removal->name, &watchers, error);
+            returned = ceph_busy(removal->cluster, removal->name, &watchers, error);
         else if (result < 0 && !again)
             returned = removal_failed(removal, removal->name, result,
                                       "cannot be asked for its watchers", error);
@@ -221,26 +204,22 @@ static int wait_unwatched(struct removal *removal, struct error *error)
     }
 }
 
-/* Somebody's snapshot is a reason to have the image that we do not know of. */
-static int check_snapshots(const struct removal *removal, struct error *error)
+/* Ours go with the image. Somebody's snapshot is a reason to have it that we do not know of. */
+static int clear_snapshots(const struct removal *removal, struct error *error)
 {
-    AUTO_IMAGE rbd_image_t image = NULL;
-    rbd_snap_info_t snapshot[1];
-    int room = 1;
-    int result = open_either(removal->pool, removal->name->image, NULL, true, &image);
-    if (result == 0)
-        result = rbd_snap_list(image, snapshot, &room);
-    if (result == 0)
+    CLEANUP(text_list_clear) struct text_list others = {0};
+    int result = ceph_snapshots_clear(removal->pool, removal->name->image, &others);
+    if (result < 0)
+        return removal_failed(removal, removal->name, result,
+                              "cannot be freed of the snapshots that are ours", error);
+    if (others.count == 0)
         return 0;
-    if (result < 0 && result != -ERANGE)
-        return removal_failed(removal, removal->name, result, "cannot be asked for its snapshots",
-                              error);
-    if (result > 0)
-        rbd_snap_list_end(snapshot);
     AUTO_FREE char *text = ceph_image_text(removal->name);
-    error_set(error, ERROR_OPERATOR,
-              "cluster '%s': image %s is ours, but somebody has made snapshots of it; it is kept",
-              removal->cluster->name, text);
+    AUTO_FREE char *list = ceph_list_text(&others);
+    error_set(
+        error, ERROR_OPERATOR,
+        "cluster '%s': image %s is ours, but somebody has made snapshots of it: %s; it is kept",
+        removal->cluster->name, text, list);
     return error_hint(error, "'rbd snap ls --all %s' lists them; remove them or the image by hand",
                       text);
 }
@@ -252,7 +231,7 @@ static int withdraw(const struct removal *removal, struct error *error)
     const struct ceph_image_name *name = removal->name;
     bool emptied = false;
     for (;;) {
-        int result = rbd_rename(removal->pool, name->image, removal->draft->image);
+        int result = CRASH_AROUND(rbd_rename(removal->pool, name->image, removal->draft->image));
         if (result == 0)
             return 0;
         if (ceph_error_code(result) != ERROR_NO_SPACE)
@@ -270,36 +249,63 @@ static int withdraw(const struct removal *removal, struct error *error)
 }
 
 /* The image under its final name, known to be ours. */
+static int take_back(struct removal *removal, struct error *error)
+{
+    return wait_unwatched(removal, error) < 0 || clear_snapshots(removal, error) < 0
+               ? -1
+               : withdraw(removal, error);
+}
+
 static int remove_final(struct removal *removal, struct error *error)
 {
-    if (wait_unwatched(removal, error) < 0 || check_snapshots(removal, error) < 0 ||
-        withdraw(removal, error) < 0)
+    if (take_back(removal, error) < 0)
         return -1;
     if (remove_draft(removal, error) == 0)
         return 0;
     /* Somebody has opened it in this moment: it gets its name back, so that they find it. If that
      * fails, it stays under the draft's name, which the error names. */
     const char *name = removal->name->image;
-    if (error->code == ERROR_BUSY && rbd_rename(removal->pool, removal->draft->image, name) == 0)
+    if (error->code == ERROR_BUSY &&
+        CRASH_AROUND(rbd_rename(removal->pool, removal->draft->image, name)) == 0)
         return error_prefix(error, "again under the name '%s'", name);
     return -1;
 }
 
-static int remove_owned(struct removal *removal, const char *token, struct error *error)
+/* Under its name, and ours. */
+static int is_published(struct removal *removal, const char *token, bool *published,
+                        struct error *error)
 {
+    AUTO_CLAIM struct ceph_claim claim = {0};
     int result = ceph_names_settle(removal->pool, removal->draft->image, removal->name->image);
     if (result < 0)
         return removal_failed(removal, removal->name, result, "cannot be looked at", error);
-    AUTO_CLAIM struct ceph_claim claim = {0};
     if (ceph_claim_read(removal->cluster, removal->name, &claim, error) < 0)
         return -1;
-    if (claim.exists && text_equal(claim.token, token))
-        return remove_final(removal, error);
-    return remove_draft(removal, error);
+    *published = claim.exists && text_equal(claim.token, token);
+    return 0;
 }
 
-int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
-                            const char *token, unsigned patience, struct error *error)
+/* From the opened pool on: one of the two below. */
+typedef int remover(struct removal *removal, const char *token, struct error *error);
+
+static int remove_owned(struct removal *removal, const char *token, struct error *error)
+{
+    bool published = false;
+    if (is_published(removal, token, &published, error) < 0)
+        return -1;
+    return published ? remove_final(removal, error) : remove_draft(removal, error);
+}
+
+static int withdraw_owned(struct removal *removal, const char *token, struct error *error)
+{
+    bool published = false;
+    if (is_published(removal, token, &published, error) < 0)
+        return -1;
+    return published ? take_back(removal, error) : 0;
+}
+
+static int take_away(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                     const char *token, unsigned patience, remover *remove_it, struct error *error)
 {
     if (ceph_token_check(token, error) < 0)
         return -1;
@@ -317,7 +323,19 @@ int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_imag
                               .name = name,
                               .draft = &draft,
                               .deadline = ceph_clock() + patience};
-    int result = remove_owned(&removal, token, error);
+    int result = remove_it(&removal, token, error);
     free(removal.seen);
     return result;
+}
+
+int ceph_image_remove_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                            const char *token, unsigned patience, struct error *error)
+{
+    return take_away(cluster, name, token, patience, remove_owned, error);
+}
+
+int ceph_image_withdraw_owned(struct ceph_cluster *cluster, const struct ceph_image_name *name,
+                              const char *token, unsigned patience, struct error *error)
+{
+    return take_away(cluster, name, token, patience, withdraw_owned, error);
 }

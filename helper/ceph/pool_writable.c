@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "ceph/private.h"
 
 #include <sys/random.h>
@@ -18,7 +19,7 @@ static int create_probe(rados_ioctx_t pool, const char *name)
     rados_write_op_t operation = rados_create_write_op();
     rados_write_op_create(operation, LIBRADOS_CREATE_EXCLUSIVE, NULL);
     rados_write_op_write_full(operation, text, sizeof(text) - 1);
-    int result = rados_write_op_operate(operation, pool, name, NULL, 0);
+    int result = CRASH_AROUND(rados_write_op_operate(operation, pool, name, NULL, 0));
     rados_release_write_op(operation);
     return result;
 }
@@ -44,7 +45,7 @@ int ceph_pool_writable(struct ceph_cluster *cluster, const char *pool, const cha
         return ceph_failure(error, cluster, pool, result, "%s cannot write to pool '%s'",
                             cluster->user, pool);
     int method = call_method(handle, name);
-    result = rados_remove(handle, name);
+    result = CRASH_AROUND(rados_remove(handle, name));
     if (result < 0)
         return ceph_failure(error, cluster, pool, result,
                             "%s can write to pool '%s', but not remove: object %s is left there",

@@ -7,7 +7,7 @@
 
 struct check {
     const struct cli *cli;
-    struct session session; /* as far as it could be opened: policy and virt may be NULL */
+    struct session session; /* as far as it could be opened: each may be NULL */
     struct check_report report;
 };
 
@@ -16,13 +16,27 @@ void check_clusters(struct check *check); /* with the tiers that are in them */
 void check_secrets(struct check *check);
 void check_keyrings(struct check *check);
 
-/* check_host.c */
+/* check_hook.c */
 void check_hook(struct check *check);
+void check_hook_logins(struct check *check); /* needs the policy */
+
+/* check_host.c */
 void check_versions(struct check *check);
 void check_state(struct check *check);
+
+/* check_definitions.c: running guests whose next start would use other disks; needs libvirt */
+void check_definitions(struct check *check);
+void check_definition(struct check_report *report, const struct domain *live,
+                      const struct domain *inactive);
+
+/* check_work.c: what is under way, waits, or was left; opens the journal */
+void check_journal(struct check *check);
+void check_agent(struct check *check);
+void check_requests(struct check *check);
 void check_moves(struct check *check);
 
 /* What there is of us in a folder of libvirt's hooks. */
+#define HOOK_FOLDER "/etc/libvirt/hooks/qemu.d"
 enum hook_state {
     HOOK_MISSING,
     HOOK_INSTALLED,

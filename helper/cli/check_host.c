@@ -1,93 +1,10 @@
-/* `check`, the part about this host: hook, versions, state directory, journal. */
+/* `check`, the part about this host: versions and the state directory. */
 #include "cli/check.h"
 #include "plan/versions.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <libgen.h>
 #include <sys/stat.h>
-
-#define HOOK_FOLDER "/etc/libvirt/hooks/qemu.d"
-#define HOOK_NAME "virt-pivot-hook"
-
-/* ---- the hook ---- */
-
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static bool is_ours(const char *name, const char *path)
-{
-    if (text_equal(name, HOOK_NAME))
-        return true;
-    char target[4096] = "";
-    return readlink(path, target, sizeof(target) - 1) > 0 &&
-           text_equal(last_part(target), HOOK_NAME);
-}
-
-static void closedirp(DIR *const *directory)
-{
-    if (*directory)
-        closedir(*directory);
-}
-
-enum hook_state hook_look(const char *folder, char **path)
-{
-    CLEANUP(closedirp) DIR *directory = opendir(folder);
-    if (!directory)
-        return errno == ENOENT || errno == ENOTDIR ? HOOK_MISSING : HOOK_UNSEEN;
-    enum hook_state state = HOOK_MISSING;
-    for (const struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
-        AUTO_FREE char *candidate = text_format("%s/%s", folder, entry->d_name);
-        if (state == HOOK_INSTALLED || !is_ours(entry->d_name, candidate))
-            continue;
-        struct stat status;
-        bool runs = stat(candidate, &status) == 0 && S_ISREG(status.st_mode) &&
-                    (status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH));
-        state = runs ? HOOK_INSTALLED : HOOK_BROKEN;
-        free(*path);
-        *path = STEAL(candidate);
-    }
-    return state;
-}
-
-void check_hook(struct check *check)
-{
-    struct check_report *report = &check->report;
-    const struct policy *policy = check->session.policy;
-    if (!virt_is_local(check->session.virt))
-        return; /* its folder is on another host */
-    AUTO_FREE char *path = NULL;
-    enum hook_state state = hook_look(HOOK_FOLDER, &path);
-    bool wanted = policy->on_migrate || policy->on_restore;
-    switch (state) {
-    case HOOK_INSTALLED:
-        check_add(report, CHECK_OK, "hook", "installed: %s", path);
-        return;
-    case HOOK_BROKEN:
-        check_add(report, CHECK_WARNING, "hook", "%s is not an executable file", path);
-        check_hint(report, "libvirt passes over it: mend the link, or the mode of what it names");
-        return;
-    case HOOK_UNSEEN:
-        check_add(report, wanted ? CHECK_WARNING : CHECK_OK, "hook", "cannot look into %s",
-                  HOOK_FOLDER);
-        check_hint(report, "only root sees whether the hook is installed");
-        return;
-    case HOOK_MISSING:
-        break;
-    }
-    if (!wanted) {
-        check_add(report, CHECK_OK, "hook", "not installed, and no trigger wants it");
-        return;
-    }
-    check_add(report, CHECK_WARNING, "hook", "not installed: the triggers%s%s do nothing",
-              policy->on_migrate ? " on_migrate" : "", policy->on_restore ? " on_restore" : "");
-    check_hint(report, "link " HOOK_NAME " into " HOOK_FOLDER " and reload libvirt's daemon "
-                       "('systemctl reload'), or switch these triggers off");
-}
 
 /* ---- versions ---- */
 
@@ -219,49 +136,4 @@ void check_state_directory(struct check_report *report, const char *directory)
 void check_state(struct check *check)
 {
     check_state_directory(&check->report, check->cli->state);
-}
-
-/* ---- unfinished moves ---- */
-
-static void check_move(struct check_report *report, struct journal *journal,
-                       const struct move_record *record)
-{
-    AUTO_FREE char *subject = text_format("move %" PRId64, record->id);
-    int pid = 0;
-    if (journal_is_locked(journal, record->uuid, &pid)) {
-        check_add(report, CHECK_OK, subject, "of domain '%s' is under way (process %d)",
-                  record->domain, pid);
-        return;
-    }
-    if (record->phase == PHASE_NEEDS_OPERATOR) {
-        check_add(report, CHECK_WARNING, subject, "of domain '%s' needs you: %s", record->domain,
-                  record->message ? record->message : "it could not be brought to an end");
-        check_hint(report, "%s",
-                   record->hint ? record->hint : "mend the cause, then 'virt-pivot recover'");
-        return;
-    }
-    check_add(report, CHECK_WARNING, subject,
-              "of domain '%s' was left in phase '%s': its process is gone", record->domain,
-              move_phase_word(record->phase));
-    check_hint(report, "'virt-pivot recover' brings it to an end");
-}
-
-void check_moves(struct check *check)
-{
-    AUTO_ERROR struct error error = {0};
-    CLEANUP(journal_closep) struct journal *journal = NULL;
-    CLEANUP(move_records_clear) struct move_records records = {0};
-    if (journal_open(check->cli->state, JOURNAL_READ, &journal, &error) < 0) {
-        if (error.code != ERROR_NOT_FOUND)
-            check_add_failure(&check->report, CHECK_ERROR, "journal", &error);
-        return;
-    }
-    if (journal_list(journal, MOVES_UNFINISHED, NULL, &records, &error) < 0) {
-        check_add_failure(&check->report, CHECK_ERROR, "journal", &error);
-        return;
-    }
-    if (records.count == 0)
-        check_add(&check->report, CHECK_OK, "journal", "readable; no move is unfinished");
-    for (size_t i = 0; i < records.count; i++)
-        check_move(&check->report, journal, &records.items[i]);
 }

@@ -57,7 +57,8 @@ struct cli_verb {
 };
 
 extern const struct cli_verb check_verb, plan_verb, move_verb, status_verb, throttle_verb,
-    pause_verb, resume_verb, cancel_verb, recover_verb, history_verb;
+    pause_verb, resume_verb, cancel_verb, undo_verb, retire_verb, recover_verb, verify_verb,
+    history_verb, report_verb, agent_verb, incoming_verb, guard_verb, bring_verb;
 const struct cli_verb *const *cli_verbs(size_t *count); /* in the order of the help */
 
 /* ---- what most verbs open (session.c) ---- */
@@ -67,6 +68,9 @@ struct session {
     struct journal *journal;
     struct virt *virt;
     struct clusters *clusters;
+    bool
+        keep; /* recover --keep: a guest that is not here did run here, on the images made for it */
+    struct stage *resume; /* recover --resume: copies go on, before this audience; NULL */
 };
 #define AUTO_SESSION CLEANUP(session_close)
 enum session_part {
@@ -78,10 +82,19 @@ enum session_part {
 int session_open(const struct cli *cli, unsigned parts, struct session *session,
                  struct error *error) MUST_CHECK;
 void session_close(struct session *session);
-/* Finds the newest unfinished move of a domain given by name or UUID, by the journal alone: the
- * domain may be gone from libvirt. ERROR_NOTHING when there is none. */
+/* The domain's lock. ERROR_BUSY says what its holder is at, and how to end it. */
+int session_lock(struct session *session, const char *uuid, int *lock, struct error *error)
+    MUST_CHECK;
+/* The path of this very program, new string. */
+char *cli_own_path(const struct cli *cli) MUST_CHECK;
+/* Finds the newest unfinished move of a domain given by name or UUID, or the one that is being
+ * compared, by the journal alone: the domain may be gone from libvirt. ERROR_NOTHING when there is
+ * none. */
 int session_find_move(struct session *session, const char *domain, struct move_record *record,
                       struct error *error) MUST_CHECK;
+
+/* A move's number, as an argument. */
+int cli_move_number(const char *text, int64_t *id, struct error *error) MUST_CHECK;
 
 /* ---- printing ---- */
 

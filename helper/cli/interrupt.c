@@ -53,3 +53,12 @@ bool interrupt_pending(struct interrupt *interrupt, bool *asked)
         read_answer(interrupt);
     return interrupt->confirmed;
 }
+
+bool interrupt_simple(struct interrupt *interrupt)
+{
+    sigset_t set;
+    ending_signals(&set);
+    const struct timespec at_once = {0};
+    interrupt->confirmed |= sigtimedwait(&set, NULL, &at_once) > 0;
+    return interrupt->confirmed;
+}

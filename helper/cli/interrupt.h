@@ -15,5 +15,7 @@ void interrupt_arm(struct interrupt *interrupt);
 /* True once the user wants the end: at SIGTERM, at Ctrl-C without a terminal, at Ctrl-C and "y", or
  * at a second Ctrl-C. *asked is set when a question was just put on the terminal. Never blocks. */
 bool interrupt_pending(struct interrupt *interrupt, bool *asked);
+/* The same without a question: where nothing is lost by the end. */
+bool interrupt_simple(struct interrupt *interrupt);
 
 #endif

@@ -20,8 +20,9 @@ static const struct cli_option common_options[] = {
 };
 
 static const struct cli_verb *const verbs[] = {
-    &check_verb, &plan_verb,   &move_verb,   &status_verb,  &throttle_verb,
-    &pause_verb, &resume_verb, &cancel_verb, &recover_verb, &history_verb,
+    &check_verb,   &plan_verb,   &move_verb,  &status_verb,   &throttle_verb, &pause_verb,
+    &resume_verb,  &cancel_verb, &undo_verb,  &retire_verb,   &recover_verb,  &verify_verb,
+    &history_verb, &report_verb, &agent_verb, &incoming_verb, &guard_verb,    &bring_verb,
 };
 
 const struct cli_verb *const *cli_verbs(size_t *count)

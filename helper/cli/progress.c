@@ -47,9 +47,10 @@ char *progress_line(const struct disk_progress *disk, bool paused)
     AUTO_FREE char *copied = format_size(disk->copied);
     AUTO_FREE char *total = format_size(disk->total);
     AUTO_BUFFER struct buffer line = {0};
-    buffer_format(&line, "%-6s [%s] %3u %%  %s of %s", disk->target, bar, done, copied, total);
+    buffer_format(&line, "%-6s [%s] %3u %%  %s%s of %s", disk->target, bar, done,
+                  disk->verifying ? "compared " : "", copied, total);
     if (disk->ready) {
-        buffer_add(&line, "  ready");
+        buffer_add(&line, disk->verifying ? "" : "  ready");
         return buffer_take(&line);
     }
     AUTO_FREE char *rate = format_rate(disk->rate);
@@ -74,7 +75,7 @@ static void redraw(struct progress *progress, const struct disk_progress *disks,
     bool all_ready = true;
     for (size_t i = 0; i < count; i++)
         all_ready &= disks[i].ready;
-    if (at - progress->drawn < REDRAW_MILLISECONDS && !all_ready)
+    if (at - progress->drawn < REDRAW_MILLISECONDS && !all_ready && progress->lines)
         return;
     progress->drawn = at;
     if (progress->lines)

@@ -26,7 +26,7 @@ static void check_libvirt(struct check *check)
         check_add(&check->report, CHECK_OK, "libvirt", "connected to %s", check->cli->uri);
 }
 
-enum { NEEDS_NOTHING = 0, NEEDS_POLICY = 1 << 0, NEEDS_VIRT = 1 << 1 };
+enum { NEEDS_NOTHING = 0, NEEDS_POLICY = 1 << 0, NEEDS_VIRT = 1 << 1, NEEDS_JOURNAL = 1 << 2 };
 
 static const struct {
     void (*look)(struct check *check);
@@ -39,9 +39,21 @@ static const struct {
     {check_secrets, NEEDS_POLICY | NEEDS_VIRT},
     {check_keyrings, NEEDS_POLICY},
     {check_hook, NEEDS_POLICY | NEEDS_VIRT},
+    {check_hook_logins, NEEDS_POLICY},
     {check_state, NEEDS_NOTHING},
-    {check_moves, NEEDS_NOTHING},
+    {check_journal, NEEDS_NOTHING},
+    {check_agent, NEEDS_NOTHING},
+    {check_requests, NEEDS_NOTHING},
+    {check_moves, NEEDS_JOURNAL},
+    {check_definitions, NEEDS_VIRT},
 };
+
+static bool has(const struct session *session, unsigned needs)
+{
+    return (!(needs & NEEDS_POLICY) || session->policy) &&
+           (!(needs & NEEDS_VIRT) || session->virt) &&
+           (!(needs & NEEDS_JOURNAL) || session->journal);
+}
 
 static void close_all(struct check *check)
 {
@@ -53,8 +65,7 @@ static int run(const struct cli *cli, const struct cli_call *call UNUSED, struct
 {
     CLEANUP(close_all) struct check check = {.cli = cli};
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
-        if (((checks[i].needs & NEEDS_POLICY) && !check.session.policy) ||
-            ((checks[i].needs & NEEDS_VIRT) && !check.session.virt))
+        if (!has(&check.session, checks[i].needs))
             continue;
         checks[i].look(&check);
         if (cli->format == FORMAT_PLAIN)

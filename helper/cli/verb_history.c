@@ -8,28 +8,33 @@
 #include <json-c/json.h>
 #include <time.h>
 
-/* This version reads back where the guest writes; it does not compare what is written there. */
-#define CONTENTS_WORD "not compared"
-
 static bool has_moved(const struct move_view *view)
 {
     return move_phase_is_final(view->record.phase) && view->record.phase != PHASE_UNDONE;
+}
+
+/* How the definition was kept while QEMU copied; a guest that arrives brings its own. */
+static bool has_strategy(const struct move_view *view)
+{
+    return view->plan && (view->record.kind == MOVE_LIVE || view->record.kind == MOVE_UNDO);
 }
 
 static char *took_cell(const struct move_view *view)
 {
     const struct move_record *record = &view->record;
     bool over = move_phase_is_final(record->phase);
-    if (!over && !view->alive)
+    if (!over && !view->alive && !move_view_awaits_guest(view))
         return NULL;
-    int64_t seconds = (over ? record->updated : (int64_t)time(NULL)) - record->created;
+    int64_t end = record->phase == PHASE_UNDONE ? record->updated : view->ended;
+    int64_t seconds = (over ? end : (int64_t)time(NULL)) - record->created;
     return format_duration(seconds > 0 ? (uint64_t)seconds : 0);
 }
 
 static char *destination_of(const struct plan_disk *planned)
 {
-    return planned && planned->destination.image ? plan_destination_describe(&planned->destination)
-                                                 : text_dup("?");
+    return planned && plan_has_destination(planned)
+               ? plan_destination_describe(&planned->destination)
+               : text_dup("?");
 }
 
 /* ---- the list ---- */
@@ -66,8 +71,8 @@ static char *outcome_cell(const struct move_view *view)
 
 static void print_list(const struct move_views *views)
 {
-    static const char *const headers[] = {"MOVE",    "DOMAIN", "BEGUN", "TOOK",
-                                          "OUTCOME", "COPIED", "DISKS"};
+    static const char *const headers[] = {"MOVE", "DOMAIN",  "KIND",   "BEGUN",
+                                          "TOOK", "OUTCOME", "COPIED", "DISKS"};
     CLEANUP(table_freep) struct table *table = table_new(headers, ARRAY_SIZE(headers));
     for (size_t i = 0; i < views->count; i++) {
         const struct move_view *view = &views->items[i];
@@ -77,7 +82,8 @@ static void print_list(const struct move_views *views)
         AUTO_FREE char *outcome = outcome_cell(view);
         AUTO_FREE char *bytes = bytes_cell(view);
         AUTO_FREE char *disks = disks_cell(view);
-        const char *cells[] = {id, view->record.domain, begun, took, outcome, bytes, disks};
+        const char *cells[] = {
+            id, view->record.domain, move_view_kind(view), begun, took, outcome, bytes, disks};
         table_row(table, cells);
     }
     table_print(table, stdout);
@@ -112,17 +118,24 @@ static void print_head(const struct move_view *view)
     AUTO_FREE char *took = took_cell(view);
     AUTO_FREE char *outcome = outcome_cell(view);
     printf("Move %" PRId64 " of domain %s (%s)\n", record->id, record->domain, record->uuid);
+    printf("  kind        %s\n", move_view_kind(view));
+    if (record->undoes)
+        printf("  undoes      move %" PRId64 "\n", record->undoes);
     printf("  begun       %s%s%s\n", begun, took ? ", took " : "", took ? took : "");
     printf("  outcome     %s\n", outcome);
-    if (view->plan)
+    if (has_strategy(view))
         printf("  strategy    %s%s%s%s\n", plan_strategy_word(view->plan->strategy),
                view->plan->strategy_reason ? " (" : "",
                view->plan->strategy_reason ? view->plan->strategy_reason : "",
                view->plan->strategy_reason ? ")" : "");
     if (record->definition_file)
         printf("  definition  saved as %s\n", record->definition_file);
-    if (has_moved(view))
-        printf("  contents    %s\n", CONTENTS_WORD);
+    if (record->pause)
+        printf("  pause       %" PRIu64 " ms, for the pivot\n", record->pause);
+    if (has_moved(view)) {
+        AUTO_FREE char *contents = move_view_contents(view);
+        printf("  contents    %s\n", contents);
+    }
     if (record->message)
         printf("  message     %s\n", record->message);
     if (record->hint)
@@ -135,6 +148,18 @@ static char *latency_text(const struct disk_record *disk)
         return text_dup("");
     return text_format(", latency %.1f ms, before %.1f ms", disk->latency_now,
                        disk->latency_before);
+}
+
+static void print_proof(const struct disk_record *disk)
+{
+    if (disk->verdict == VERDICT_EQUAL)
+        printf("    equal to its source, SHA-256 %s\n", disk->source_digest);
+    if (disk->verdict == VERDICT_DIFFERENT)
+        printf("    DIFFERENT from its source, first at byte %" PRIu64 ", %" PRIu64
+               " pieces of 4 MiB; SHA-256 of the source %s, of the target %s\n",
+               disk->first_difference, disk->differing, disk->source_digest, disk->target_digest);
+    if (disk->snapshot && disk->fate == DISK_PIVOTED)
+        printf("    the target at the pivot is its snapshot %s\n", disk->snapshot);
 }
 
 static void print_disks(const struct move_view *view)
@@ -152,6 +177,7 @@ static void print_disks(const struct move_view *view)
             printf(", tier %s%s%s%s", planned->tier, planned->rule ? " by rule '" : "",
                    planned->rule ? planned->rule : "", planned->rule ? "'" : "");
         printf("%s%s%s\n", copied ? ", copied " : "", copied ? copied : "", latency);
+        print_proof(disk);
     }
 }
 
@@ -188,12 +214,13 @@ static struct json_object *story_json(const struct move_view *view,
                                step->detail ? json_object_new_string(step->detail) : NULL);
         json_object_array_add(story, entry);
     }
-    json_object_object_add(
-        json, "definition",
-        view->plan ? json_object_new_string(plan_strategy_word(view->plan->strategy)) : NULL);
+    json_object_object_add(json, "definition",
+                           has_strategy(view)
+                               ? json_object_new_string(plan_strategy_word(view->plan->strategy))
+                               : NULL);
     json_object_object_add(json, "definition_file", file ? json_object_new_string(file) : NULL);
-    json_object_object_add(json, "contents",
-                           has_moved(view) ? json_object_new_string(CONTENTS_WORD) : NULL);
+    AUTO_FREE char *contents = has_moved(view) ? move_view_contents(view) : NULL;
+    json_object_object_add(json, "contents", contents ? json_object_new_string(contents) : NULL);
     json_object_object_add(json, "steps", story);
     return json;
 }

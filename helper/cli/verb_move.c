@@ -1,7 +1,7 @@
 #include "base/units.h"
-#include "cli/interrupt.h"
-#include "cli/prepare.h"
-#include "cli/progress.h"
+#include "cli/enqueue.h"
+#include "cli/prove.h"
+#include "cli/stage.h"
 #include "survey/survey.h"
 
 #include <fcntl.h>
@@ -9,67 +9,6 @@
 #include <json-c/json.h>
 #include <sys/wait.h>
 #include <time.h>
-
-/* ---- what the user sees while it runs ---- */
-
-struct stage {
-    const struct cli *cli;
-    struct progress progress;
-    struct interrupt interrupt;
-    int64_t id;
-    int started_pipe; /* --detach: tells the parent that the copy runs; -1 */
-    int host_lock;    /* while it is counted how many moves there are, until this is one; -1 */
-};
-
-static void detach_now(struct stage *stage)
-{
-    if (stage->started_pipe < 0)
-        return;
-    AUTO_FREE char *text = text_format("%" PRId64 "\n", stage->id);
-    if (write(stage->started_pipe, text, strlen(text)) < 0)
-        cli_say(stage->cli, "warning: cannot tell the terminal that the move has started");
-    close(stage->started_pipe);
-    stage->started_pipe = -1;
-    AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd <= 2; fd++)
-        dup2(null, fd);
-}
-
-static void on_phase(void *opaque, int64_t id, enum move_phase phase, const char *detail)
-{
-    struct stage *stage = opaque;
-    stage->id = id;
-    journal_unlock(&stage->host_lock);
-    progress_break(&stage->progress);
-    cli_say(stage->cli, "move %" PRId64 ": %s%s%s", id, move_phase_word(phase),
-            text_empty(detail) ? "" : ": ", text_empty(detail) ? "" : detail);
-    if (phase == PHASE_COPYING)
-        detach_now(stage);
-}
-
-static void on_warning(void *opaque, const char *text)
-{
-    struct stage *stage = opaque;
-    progress_break(&stage->progress);
-    cli_say(stage->cli, "warning: %s", text);
-}
-
-static void on_progress(void *opaque, const struct disk_progress *disks, size_t count, bool paused)
-{
-    struct stage *stage = opaque;
-    if (!stage->interrupt.asking)
-        progress_show(&stage->progress, disks, count, paused);
-}
-
-static bool on_interrupted(void *opaque)
-{
-    struct stage *stage = opaque;
-    bool asked = false;
-    bool end = interrupt_pending(&stage->interrupt, &asked);
-    if (asked || end)
-        progress_break(&stage->progress);
-    return end;
-}
 
 /* ---- before ---- */
 
@@ -108,29 +47,29 @@ static int check_limit(struct session *session, const char *uuid, int *host_lock
 
 /* ---- after ---- */
 
-static void report(const struct cli *cli, const struct session *session, const struct plan *plan,
-                   int64_t id, int64_t seconds)
+static void report_json(const struct plan *plan, int64_t id, int64_t seconds,
+                        const struct proof *proof)
 {
-    if (cli->format == FORMAT_JSON) {
-        struct json_object *json = plan_json(plan);
-        json_object_object_add(json, "move", json_object_new_int64(id));
-        json_object_object_add(json, "outcome", json_object_new_string("moved"));
-        json_object_object_add(json, "seconds", json_object_new_int64(seconds));
-        cli_print_json(json);
-        return;
-    }
+    struct json_object *json = plan_json(plan);
+    json_object_object_add(json, "move", json_object_new_int64(id));
+    json_object_object_add(json, "outcome", json_object_new_string("moved"));
+    json_object_object_add(json, "seconds", json_object_new_int64(seconds));
+    proof_add_json(proof, json);
+    cli_print_json(json);
+}
+
+static void report(const struct plan *plan, int64_t seconds)
+{
     AUTO_FREE char *duration = format_duration((uint64_t)seconds);
     for (size_t i = 0; i < plan->disks.count; i++) {
         const struct plan_disk *disk = &plan->disks.items[i];
         if (disk->action != PLAN_MOVE)
             continue;
         AUTO_FREE char *where = plan_destination_describe(&disk->destination);
-        printf("%s %s: moved to %s in %s; the source %s is kept\n", plan->domain, disk->target,
-               where, duration, disk->source);
+        printf("%s %s: moved to %s in %s; the source %s is %s\n", plan->domain, disk->target, where,
+               duration, disk->source, plan->migrates ? "a part of it for now" : "kept");
     }
-    if (session->policy->verify == VERIFY_FULL)
-        cli_say(cli, "note: live XML, definition and watcher agree; contents are not compared by "
-                     "this version");
+    fflush(stdout);
 }
 
 /* ---- the verb ---- */
@@ -138,27 +77,31 @@ static void report(const struct cli *cli, const struct session *session, const s
 static int execute(const struct cli *cli, struct session *session, struct stage *stage,
                    const struct plan_facts *facts, const struct plan *plan, struct error *error)
 {
-    const struct mover mover = {
-        .journal = session->journal,
-        .virt = session->virt,
-        .clusters = session->clusters,
-        .uri = virt_uri(session->virt),
-        .audience = {stage, on_phase, on_warning, on_progress, on_interrupted},
-    };
+    AUTO_FREE char *program = cli_own_path(cli);
+    struct mover mover = prepare_mover(session, program);
+    mover.audience = stage_audience(stage);
     int64_t id = 0;
     time_t begin = time(NULL);
-    if (move_execute(&mover, plan, facts->live->xml, &id, error) < 0)
+    if (move_execute(&mover, plan, (facts->live ? facts->live : facts->inactive)->xml, &id, error) <
+        0)
         return -1;
-    report(cli, session, plan, id, time(NULL) - begin);
-    return 0;
+    int64_t seconds = time(NULL) - begin;
+    stage_moved(stage);
+    if (cli->format == FORMAT_PLAIN)
+        report(plan, seconds);
+    struct proof proof = {0};
+    int result = prove_after_move(cli, &mover, plan, id, &proof, error);
+    if (cli->format == FORMAT_JSON)
+        report_json(plan, id, seconds, &proof);
+    proof_clear(&proof);
+    return result;
 }
 
 static int move_domain(const struct cli *cli, const struct cli_call *call, int started_pipe,
                        struct error *error)
 {
-    struct stage stage = {.cli = cli, .started_pipe = started_pipe, .host_lock = -1};
-    interrupt_arm(&stage.interrupt);
-    progress_init(&stage.progress, cli, stderr);
+    struct stage stage;
+    stage_set(&stage, cli, started_pipe);
     bool dry_run = cli_has(call, OPTION_DRY_RUN);
 
     AUTO_FREE const char **targets = NULL;
@@ -169,10 +112,10 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
         return -1;
     char uuid[VIRT_UUID_TEXT];
     CLEANUP(journal_unlock) int lock = -1;
-    size_t recovered = 0, under_way = 0;
+    struct recovery recovery = {0};
     if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
-        journal_lock(session.journal, uuid, &lock, error) < 0 ||
-        (!dry_run && recover_moves(cli, &session, uuid, &recovered, &under_way, error) < 0))
+        session_lock(&session, uuid, &lock, error) < 0 ||
+        (!dry_run && recover_moves(cli, &session, uuid, &recovery, error) < 0))
         return -1;
 
     CLEANUP(survey_clear) struct plan_facts facts = {0};
@@ -228,8 +171,19 @@ static int move_detached(const struct cli *cli, const struct cli_call *call, str
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1); /* it has said why */
 }
 
+static int refuse_queue(const struct cli_call *call, struct error *error)
+{
+    error_set(error, ERROR_USAGE, "--queue cannot go with --%s",
+              cli_has(call, OPTION_DETACH) ? "detach" : "dry-run");
+    return error_hint(error, "see 'virt-pivot move --help'");
+}
+
 static int run(const struct cli *cli, const struct cli_call *call, struct error *error)
 {
+    if (cli_has(call, OPTION_QUEUE))
+        return cli_has(call, OPTION_DETACH) || cli_has(call, OPTION_DRY_RUN)
+                   ? refuse_queue(call, error)
+                   : enqueue_move(cli, call, error);
     return cli_has(call, OPTION_DETACH) ? move_detached(cli, call, error)
                                         : move_domain(cli, call, -1, error);
 }
@@ -239,9 +193,9 @@ static const struct cli_option options[] = {
     {"tier", OPTION_TIER, "NAME", "to this tier, whatever the rules say"},
     {"bandwidth", OPTION_BANDWIDTH, "RATE", "limit of each disk's copy, like 200MiB"},
     {"detach", OPTION_DETACH, NULL, "return as soon as the copy runs"},
+    {"queue", OPTION_QUEUE, NULL, "leave it to the agent, and return at once"},
     {"dry-run", OPTION_DRY_RUN, NULL, "stop after the plan"},
     {NULL, 0, NULL, NULL},
 };
 const struct cli_verb move_verb = {
-    "move", "DOMAIN", "Moves a running domain's disks to where the policy wants them", options, 1,
-    1,      run};
+    "move", "DOMAIN", "Moves a domain's disks to where the policy wants them", options, 1, 1, run};

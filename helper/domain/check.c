@@ -14,7 +14,7 @@ const struct disk_rewrite *rewrite_find(const struct disk_rewrite *rewrites, siz
 
 /* ---- What may be asked for ---- */
 
-static bool is_plain(const char *text)
+bool is_plain(const char *text)
 {
     if (!text)
         return true;
@@ -72,18 +72,10 @@ int rewrite_check_request(const struct domain *domain, const struct disk_rewrite
 
 /* ---- Afterwards ---- */
 
-/* The text of the index-th <disk>, new string. */
-static char *disk_text(const struct domain *domain, size_t index)
+bool is_same_disk_text(const struct domain *before, const struct domain *after, size_t index)
 {
-    const struct element_range *range =
-        document_range(domain->ranges, domain->ranges->disks.items[index]);
-    return text_slice(domain->xml + range->start, range->end - range->start);
-}
-
-static bool is_same_disk(const struct domain *before, const struct domain *after, size_t index)
-{
-    AUTO_FREE char *old_text = disk_text(before, index);
-    AUTO_FREE char *new_text = disk_text(after, index);
+    AUTO_FREE char *old_text = domain_disk_xml(before, before->disks.items[index].target);
+    AUTO_FREE char *new_text = domain_disk_xml(after, after->disks.items[index].target);
     return strcmp(old_text, new_text) == 0;
 }
 
@@ -113,8 +105,8 @@ int rewrite_check_result(const struct domain *before, const char *xml,
     for (size_t i = 0; i < after->disks.count; i++) {
         const struct disk *disk = &after->disks.items[i];
         const struct disk_rewrite *rewrite = rewrite_find(rewrites, count, disk->target);
-        bool is_right =
-            rewrite ? is_rewritten(disk, &rewrite->destination) : is_same_disk(before, after, i);
+        bool is_right = rewrite ? is_rewritten(disk, &rewrite->destination)
+                                : is_same_disk_text(before, after, i);
         if (strcmp(disk->target, before->disks.items[i].target) != 0 || !is_right)
             return error_set(error, ERROR_INPUT,
                              "the rewritten XML does not name the right source for disk '%s'",

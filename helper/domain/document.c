@@ -322,6 +322,7 @@ void document_free(struct element_ranges *document)
         xmlFreeDoc(document->tree);
     free(document->list.items);
     free(document->disks.items);
+    free(document->interfaces.items);
     free(document);
 }
 
@@ -329,36 +330,4 @@ const struct element_range *document_range(const struct element_ranges *document
                                            const xmlNode *node)
 {
     return &document->list.items[(size_t)(uintptr_t)node->_private - 1];
-}
-
-/* ---- The tree ---- */
-
-bool element_is(const xmlNode *node, const char *name)
-{
-    return node->type == XML_ELEMENT_NODE && !node->ns &&
-           strcmp((const char *)node->name, name) == 0;
-}
-
-xmlNode *element_child(const xmlNode *parent, const char *name)
-{
-    for (xmlNode *child = parent->children; child; child = child->next)
-        if (element_is(child, name))
-            return child;
-    return NULL;
-}
-
-xmlNode *element_first_child(const xmlNode *parent)
-{
-    for (xmlNode *child = parent->children; child; child = child->next)
-        if (child->type == XML_ELEMENT_NODE)
-            return child;
-    return NULL;
-}
-
-xmlNode *element_next(const xmlNode *node, const char *name)
-{
-    for (xmlNode *next = node->next; next; next = next->next)
-        if (element_is(next, name))
-            return next;
-    return NULL;
 }

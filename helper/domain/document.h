@@ -19,7 +19,8 @@ DEFINE_VECTOR(node_list, xmlNode *);
 struct element_ranges {
     xmlDoc *tree;
     struct range_list list;
-    struct node_list disks; /* as in struct domain's disks, in the same order */
+    /* As struct domain's vectors, in the same order. */
+    struct node_list disks, interfaces;
 };
 
 /* The tree of a well-formed, bounded UTF-8 document without DTD, or NULL. The text ends with a NUL
@@ -35,14 +36,37 @@ const struct element_range *document_range(const struct element_ranges *document
 /* Line and column of an offset, both from 1; a column counts bytes. */
 void document_position(const char *text, size_t offset, size_t *line, size_t *column);
 
+/* ---- The tree (tree.c) ---- */
+
 /* Elements in no namespace only: <x:disk> and <disk xmlns='…'> are somebody else's. */
 bool element_is(const xmlNode *node, const char *name);
+/* An element of this namespace. */
+bool element_is_of(const xmlNode *node, const char *name_space, const char *name);
 xmlNode *element_child(const xmlNode *parent, const char *name);
 xmlNode *element_first_child(const xmlNode *parent);
 /* The next sibling element of the same kind as element_child finds, or NULL. */
 xmlNode *element_next(const xmlNode *node, const char *name);
 
-/* struct domain from the tree (read.c). */
-int domain_read(struct domain *domain, struct error *error) MUST_CHECK;
+/* Attributes in no namespace, new strings. NULL when the node, or its attribute, is not there; of
+ * the second also when it is empty. */
+char *element_attribute(xmlNode *node, const char *name) MUST_CHECK;
+char *element_attribute_filled(xmlNode *node, const char *name) MUST_CHECK;
+bool element_attribute_is(xmlNode *node, const char *name, const char *expected);
+/* The text below a node, new string; NULL when there is none. */
+char *element_content(xmlNode *node) MUST_CHECK;
+char *element_content_trimmed(xmlNode *node) MUST_CHECK;
+
+/* ---- From the tree to struct domain ---- */
+
+#define MAX_DEVICES 4096 /* disks, and interfaces: each is compared with all others */
+
+/* ERROR_INPUT with the place of the node. */
+int domain_refuse(const struct domain *domain, const xmlNode *node, struct error *error,
+                  const char *format, ...) PRINTF(4, 5);
+/* `type` is the type= of the element that <source> is in; nothing named is SOURCE_NONE. */
+void domain_read_source(xmlNode *node, const char *type, struct disk_source *source);
+int domain_read_interfaces(struct domain *domain, xmlNode *devices, struct error *error) MUST_CHECK;
+/* The tier label, and the sizes of the disks, which have been read before. */
+void domain_read_metadata(struct domain *domain, xmlNode *metadata);
 
 #endif

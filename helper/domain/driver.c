@@ -1,5 +1,4 @@
 #include "domain/edit.h"
-#include "domain/scan.h"
 
 /* As virDomainDiskDefFormatDriver prints them. */
 static const char *const driver_order[] = {

@@ -1,7 +1,5 @@
 #include "domain/edit.h"
 
-#include "domain/scan.h"
-
 void edit_list_clear(struct edit_list *edits)
 {
     for (size_t i = 0; i < edits->count; i++)
@@ -36,6 +34,18 @@ int edit_list_splice(const struct domain *domain, struct edit_list *edits, char 
     buffer_add_slice(&out, domain->xml + at, domain->xml_length - at);
     *xml = buffer_take(&out);
     return 0;
+}
+
+bool find_attribute_span(const struct domain *domain, const xmlNode *node, const char *name,
+                         struct attribute_span *span)
+{
+    const struct element_range *range = document_range(domain->ranges, node);
+    size_t length = strlen(name);
+    size_t cursor = scan_name_end(domain->xml, range->open_end, range->start + 1);
+    while (scan_attribute(domain->xml, range->open_end, &cursor, span))
+        if (span->name_length == length && memcmp(domain->xml + span->name, name, length) == 0)
+            return true;
+    return false;
 }
 
 const struct element_range *disk_editor_range(const struct disk_editor *editor, const xmlNode *node)

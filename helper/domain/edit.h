@@ -4,6 +4,7 @@
 
 #include "domain/document.h"
 #include "domain/render.h"
+#include "domain/scan.h"
 
 /* One replacement in the original text; start == end inserts. */
 struct edit {
@@ -16,6 +17,10 @@ void edit_list_clear(struct edit_list *edits);
 /* The text with all edits made, a new string. Edits that overlap fail: nothing is guessed. */
 int edit_list_splice(const struct domain *domain, struct edit_list *edits, char **xml,
                      struct error *error) MUST_CHECK;
+
+/* Where an attribute of an element stands, by its name as written; false when it is not there. */
+bool find_attribute_span(const struct domain *domain, const xmlNode *node, const char *name,
+                         struct attribute_span *span);
 
 /* What every step of one disk's rewrite needs. */
 struct disk_editor {
@@ -51,6 +56,10 @@ void disk_editor_set_driver(const struct disk_editor *editor, xmlNode *driver);
 void disk_editor_insert_driver(const struct disk_editor *editor, bool with_source);
 
 /* Before and after (check.c). */
+/* UTF-8, not empty, without control characters; NULL is plain too. */
+bool is_plain(const char *text);
+/* Whether the index-th <disk> is the same text in both. */
+bool is_same_disk_text(const struct domain *before, const struct domain *after, size_t index);
 const struct disk_rewrite *rewrite_find(const struct disk_rewrite *rewrites, size_t count,
                                         const char *target);
 int rewrite_check_request(const struct domain *domain, const struct disk_rewrite *rewrites,

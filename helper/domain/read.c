@@ -4,55 +4,7 @@
 
 #include <ctype.h>
 
-#define MAX_DISKS 4096 /* each is compared with all others */
-
-/* ---- Strings out of the tree ---- */
-
-static char *take_text(xmlChar *text)
-{
-    char *copy = text_dup((const char *)text);
-    xmlFree(text);
-    return copy;
-}
-
-/* NULL when the node, or its attribute, is not there. */
-static char *attribute(xmlNode *node, const char *name)
-{
-    return node ? take_text(xmlGetNoNsProp(node, (const xmlChar *)name)) : NULL;
-}
-
-/* NULL also when it is empty. */
-static char *attribute_filled(xmlNode *node, const char *name)
-{
-    AUTO_FREE char *value = attribute(node, name);
-    return text_empty(value) ? NULL : STEAL(value);
-}
-
-static bool attribute_is(xmlNode *node, const char *name, const char *expected)
-{
-    AUTO_FREE char *value = attribute(node, name);
-    return text_equal(value, expected);
-}
-
-static char *content(xmlNode *node)
-{
-    AUTO_FREE char *text = node ? take_text(xmlNodeGetContent(node)) : NULL;
-    return text_empty(text) ? NULL : STEAL(text);
-}
-
-static char *content_trimmed(xmlNode *node)
-{
-    AUTO_FREE char *text = content(node);
-    if (!text)
-        return NULL;
-    const char *start = text + strspn(text, " \t\r\n");
-    size_t length = scan_space_before(start, strlen(start));
-    return length > 0 ? text_slice(start, length) : NULL;
-}
-
-static int refuse(const struct domain *domain, const xmlNode *node, struct error *error,
-                  const char *format, ...) PRINTF(4, 5);
-static int refuse(const struct domain *domain, const xmlNode *node, struct error *error,
+int domain_refuse(const struct domain *domain, const xmlNode *node, struct error *error,
                   const char *format, ...)
 {
     va_list args;
@@ -81,34 +33,33 @@ static void read_auth(xmlNode *auth, struct disk_source *source)
 {
     if (!auth)
         return;
-    source->auth_user = attribute(auth, "username");
+    source->auth_user = element_attribute(auth, "username");
     xmlNode *secret = element_child(auth, "secret");
-    source->secret_uuid = attribute(secret, "uuid");
-    source->secret_usage = source->secret_uuid ? NULL : attribute(secret, "usage");
+    source->secret_uuid = element_attribute(secret, "uuid");
+    source->secret_usage = source->secret_uuid ? NULL : element_attribute(secret, "usage");
 }
 
 static void read_hosts(xmlNode *node, struct network_hosts *hosts)
 {
     for (xmlNode *host = element_child(node, "host"); host; host = element_next(host, "host")) {
         *network_hosts_add(hosts) = (struct network_host){
-            .name = attribute(host, "name"),
-            .port = attribute(host, "port"),
-            .socket = attribute(host, "socket"),
+            .name = element_attribute(host, "name"),
+            .port = element_attribute(host, "port"),
+            .socket = element_attribute(host, "socket"),
         };
     }
 }
 
 static void read_network_source(xmlNode *node, struct disk_source *source)
 {
-    source->protocol = attribute(node, "protocol");
-    source->name = attribute(node, "name");
-    source->snapshot = attribute_filled(element_child(node, "snapshot"), "name");
-    source->config_file = attribute_filled(element_child(node, "config"), "file");
+    source->protocol = element_attribute(node, "protocol");
+    source->name = element_attribute(node, "name");
+    source->snapshot = element_attribute_filled(element_child(node, "snapshot"), "name");
+    source->config_file = element_attribute_filled(element_child(node, "config"), "file");
     read_hosts(node, &source->hosts);
 }
 
-/* `type` is the type= of the element that <source> is in; nothing named is SOURCE_NONE. */
-static void read_source(xmlNode *node, const char *type, struct disk_source *source)
+void domain_read_source(xmlNode *node, const char *type, struct disk_source *source)
 {
     if (!node)
         return;
@@ -118,14 +69,14 @@ static void read_source(xmlNode *node, const char *type, struct disk_source *sou
             continue;
         source->type = source_types[i].type;
         if (source_types[i].path)
-            source->path = attribute_filled(node, source_types[i].path);
+            source->path = element_attribute_filled(node, source_types[i].path);
         break;
     }
     if (source->type == SOURCE_NETWORK)
         read_network_source(node, source);
     if (source->type == SOURCE_VOLUME) {
-        source->volume_pool = attribute(node, "pool");
-        source->volume = attribute(node, "volume");
+        source->volume_pool = element_attribute(node, "pool");
+        source->volume = element_attribute(node, "volume");
     }
     if ((source->type == SOURCE_FILE || source->type == SOURCE_BLOCK) && !source->path)
         source->type = SOURCE_NONE;
@@ -143,7 +94,7 @@ static int read_device(const struct domain *domain, xmlNode *node, struct disk *
         [DEVICE_FLOPPY] = "floppy",
         [DEVICE_LUN] = "lun",
     };
-    disk->device_name = attribute(node, "device");
+    disk->device_name = element_attribute(node, "device");
     if (!disk->device_name)
         disk->device_name = text_dup("disk");
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
@@ -152,7 +103,8 @@ static int read_device(const struct domain *domain, xmlNode *node, struct disk *
             return 0;
         }
     }
-    return refuse(domain, node, error, "a disk with the unknown device '%s'", disk->device_name);
+    return domain_refuse(domain, node, error, "a disk with the unknown device '%s'",
+                         disk->device_name);
 }
 
 /* libvirt's schema has each of these once. With two of them it would depend on libvirt's version
@@ -164,18 +116,18 @@ static int refuse_repeated(const struct domain *domain, xmlNode *node, struct er
         xmlNode *first = element_child(node, once[i]);
         xmlNode *second = first ? element_next(first, once[i]) : NULL;
         if (second)
-            return refuse(domain, second, error, "a disk with a second <%s>", once[i]);
+            return domain_refuse(domain, second, error, "a disk with a second <%s>", once[i]);
     }
     return 0;
 }
 
 static void read_driver(xmlNode *driver, struct disk *disk)
 {
-    disk->format = attribute(driver, "type");
-    disk->cache = attribute(driver, "cache");
-    disk->io = attribute(driver, "io");
-    disk->discard = attribute(driver, "discard");
-    disk->detect_zeroes = attribute(driver, "detect_zeroes");
+    disk->format = element_attribute(driver, "type");
+    disk->cache = element_attribute(driver, "cache");
+    disk->io = element_attribute(driver, "io");
+    disk->discard = element_attribute(driver, "discard");
+    disk->detect_zeroes = element_attribute(driver, "detect_zeroes");
 }
 
 static unsigned backing_depth(xmlNode *disk)
@@ -192,14 +144,14 @@ static void read_mirror(xmlNode *mirror, struct disk *disk)
     if (!mirror)
         return;
     disk->has_mirror = true;
-    disk->mirror_ready_text = attribute(mirror, "ready");
+    disk->mirror_ready_text = element_attribute(mirror, "ready");
     disk->mirror_ready = text_equal(disk->mirror_ready_text, "yes");
-    AUTO_FREE char *type = attribute(mirror, "type");
+    AUTO_FREE char *type = element_attribute(mirror, "type");
     xmlNode *source = element_child(mirror, "source");
     if (source) {
-        read_source(source, type ? type : "file", &disk->mirror_source);
+        domain_read_source(source, type ? type : "file", &disk->mirror_source);
     } else { /* the older notation: <mirror file='…'/> */
-        read_source(mirror, "file", &disk->mirror_source);
+        domain_read_source(mirror, "file", &disk->mirror_source);
     }
 }
 
@@ -214,7 +166,7 @@ static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
     disk->readonly = element_child(node, "readonly") != NULL;
     disk->shareable = element_child(node, "shareable") != NULL;
     disk->transient = element_child(node, "transient") != NULL;
-    disk->removable = attribute_is(element_child(node, "target"), "removable", "on");
+    disk->removable = element_attribute_is(element_child(node, "target"), "removable", "on");
     disk->encrypted =
         element_child(node, "encryption") || (source && element_child(source, "encryption"));
     disk->has_slices = source && element_child(source, "slices");
@@ -224,31 +176,31 @@ static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
 static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
 {
     xmlNode *target = element_child(node, "target");
-    AUTO_FREE char *name = attribute_filled(target, "dev");
+    AUTO_FREE char *name = element_attribute_filled(target, "dev");
     if (!name)
-        return refuse(domain, node, error, "a disk without <target dev=…>");
-    if (domain->disks.count == MAX_DISKS)
-        return refuse(domain, node, error, "more than %d disks", MAX_DISKS);
+        return domain_refuse(domain, node, error, "a disk without <target dev=…>");
+    if (domain->disks.count == MAX_DEVICES)
+        return domain_refuse(domain, node, error, "more than %d disks", MAX_DEVICES);
     if (domain_disk(domain, name))
-        return refuse(domain, node, error, "a second disk with the target '%s'", name);
+        return domain_refuse(domain, node, error, "a second disk with the target '%s'", name);
 
     struct disk *disk = disks_add(&domain->disks);
     *node_list_add(&domain->ranges->disks) = node;
     disk->target = STEAL(name);
-    disk->bus = attribute_filled(target, "bus");
-    disk->type_name = attribute(node, "type");
+    disk->bus = element_attribute_filled(target, "bus");
+    disk->type_name = element_attribute(node, "type");
     if (!disk->type_name)
         disk->type_name = text_dup("file"); /* libvirt's default */
     if (read_device(domain, node, disk, error) < 0 || refuse_repeated(domain, node, error) < 0)
         return -1;
 
     xmlNode *source = element_child(node, "source");
-    read_source(source, disk->type_name, &disk->source);
+    domain_read_source(source, disk->type_name, &disk->source);
     if (!source || !element_child(source, "auth"))
         read_auth(element_child(node, "auth"), &disk->source);
     read_driver(element_child(node, "driver"), disk);
-    disk->serial = content(element_child(node, "serial"));
-    disk->alias = attribute_filled(element_child(node, "alias"), "name");
+    disk->serial = element_content(element_child(node, "serial"));
+    disk->alias = element_attribute_filled(element_child(node, "alias"), "name");
     disk->backing_depth = backing_depth(node);
     read_mirror(element_child(node, "mirror"), disk);
     read_flags(node, source, disk);
@@ -277,31 +229,18 @@ static char *canonical_uuid(const char *text)
 
 static int read_identity(struct domain *domain, xmlNode *root, struct error *error)
 {
-    domain->type = attribute(root, "type");
-    domain->name = content(element_child(root, "name"));
+    domain->type = element_attribute(root, "type");
+    AUTO_FREE char *id = element_attribute_filled(root, "id");
+    domain->live = id && strspn(id, "0123456789") == strlen(id); /* not the -1 of one that is off */
+    domain->name = element_content(element_child(root, "name"));
     if (!domain->name)
-        return refuse(domain, root, error, "a domain without <name>");
+        return domain_refuse(domain, root, error, "a domain without <name>");
     xmlNode *uuid = element_child(root, "uuid");
-    AUTO_FREE char *text = content_trimmed(uuid);
+    AUTO_FREE char *text = element_content_trimmed(uuid);
     if (!text)
         return 0;
     domain->uuid = canonical_uuid(text);
-    return domain->uuid ? 0 : refuse(domain, uuid, error, "'%s' is not a UUID", text);
-}
-
-static xmlNode *find_tier(xmlNode *parent)
-{
-    for (xmlNode *node = parent->children; node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE)
-            continue;
-        if (node->ns && strcmp((const char *)node->name, "tier") == 0 &&
-            strcmp((const char *)node->ns->href, DOMAIN_METADATA_NAMESPACE) == 0)
-            return node;
-        xmlNode *below = find_tier(node); /* MAX_DEPTH bounds it */
-        if (below)
-            return below;
-    }
-    return NULL;
+    return domain->uuid ? 0 : domain_refuse(domain, uuid, error, "'%s' is not a UUID", text);
 }
 
 /* <nvram>PATH</nvram>, or since libvirt 8.5 <nvram type='file'><source file='PATH'/></nvram>. */
@@ -313,9 +252,9 @@ static char *read_nvram(xmlNode *root)
         return NULL;
     xmlNode *source = element_child(nvram, "source");
     if (!source)
-        return content_trimmed(nvram);
-    char *path = attribute_filled(source, "file");
-    return path ? path : attribute_filled(source, "dev");
+        return element_content_trimmed(nvram);
+    char *path = element_attribute_filled(source, "file");
+    return path ? path : element_attribute_filled(source, "dev");
 }
 
 static void read_tpms(struct domain *domain, xmlNode *devices)
@@ -323,41 +262,72 @@ static void read_tpms(struct domain *domain, xmlNode *devices)
     domain->tpm_persistent = true;
     for (xmlNode *tpm = element_child(devices, "tpm"); tpm; tpm = element_next(tpm, "tpm")) {
         xmlNode *backend = element_child(tpm, "backend");
-        if (!backend || !attribute_is(backend, "type", "emulator"))
+        if (!backend || !element_attribute_is(backend, "type", "emulator"))
             continue;
         domain->has_tpm_emulator = true;
-        domain->tpm_persistent &= attribute_is(backend, "persistent_state", "yes");
+        domain->tpm_persistent &= element_attribute_is(backend, "persistent_state", "yes");
     }
     domain->tpm_persistent &= domain->has_tpm_emulator;
 }
 
-int domain_read(struct domain *domain, struct error *error)
+static bool is_started(const struct domain *domain, const xmlNode *root)
 {
-    xmlNode *root = xmlDocGetRootElement(domain->ranges->tree);
-    if (!element_is(root, "domain"))
-        return refuse(domain, root, error, "the root element is <%s>, not <domain>",
-                      (const char *)root->name);
-    if (read_identity(domain, root, error) < 0)
-        return -1;
-    xmlNode *metadata = element_child(root, "metadata");
-    domain->tier_label = metadata ? content_trimmed(find_tier(metadata)) : NULL;
-    domain->nvram = read_nvram(root);
+    const xmlNode *resource = element_child(root, "resource");
+    if (!resource || !element_child(resource, "partition"))
+        return false;
+    for (size_t i = 0; i < domain->disks.count; i++) {
+        enum source_type type = domain->disks.items[i].source.type;
+        bool is_local = type == SOURCE_FILE || type == SOURCE_BLOCK;
+        if (is_local && !element_child(domain->ranges->disks.items[i], "backingStore"))
+            return false;
+    }
+    return true;
+}
 
-    xmlNode *devices = element_child(root, "devices");
-    if (!devices)
-        return 0;
-    if (element_next(devices, "devices"))
-        return refuse(domain, element_next(devices, "devices"), error, "a second <devices>");
+static int read_devices(struct domain *domain, xmlNode *devices, struct error *error)
+{
+    xmlNode *second = element_next(devices, "devices");
+    if (second)
+        return domain_refuse(domain, second, error, "a second <devices>");
     read_tpms(domain, devices);
     for (xmlNode *disk = element_child(devices, "disk"); disk; disk = element_next(disk, "disk"))
         if (read_disk(domain, disk, error) < 0)
             return -1;
+    return domain_read_interfaces(domain, devices, error);
+}
+
+static int domain_read(struct domain *domain, xmlNode *root, struct error *error)
+{
+    if (!element_is(root, "domain"))
+        return domain_refuse(domain, root, error, "the root element is <%s>, not <domain>",
+                             (const char *)root->name);
+    if (read_identity(domain, root, error) < 0)
+        return -1;
+    domain->nvram = read_nvram(root);
+    xmlNode *devices = element_child(root, "devices");
+    if (devices && read_devices(domain, devices, error) < 0)
+        return -1;
+    domain->started = is_started(domain, root);
+    xmlNode *metadata = element_child(root, "metadata");
+    if (metadata)
+        domain_read_metadata(domain, metadata);
     return 0;
+}
+
+static int disk_read(struct domain *holder, xmlNode *root, struct error *error)
+{
+    if (!element_is(root, "disk"))
+        return domain_refuse(holder, root, error, "the root element is <%s>, not <disk>",
+                             (const char *)root->name);
+    return read_disk(holder, root, error);
 }
 
 /* ---- Life ---- */
 
-int domain_parse(const char *xml, size_t length, struct domain **domain, struct error *error)
+typedef int read_function(struct domain *domain, xmlNode *root, struct error *error);
+
+static int parse(const char *xml, size_t length, read_function *read, struct domain **domain,
+                 struct error *error)
 {
     *domain = NULL;
     if (length > DOMAIN_XML_MAX_BYTES)
@@ -367,10 +337,20 @@ int domain_parse(const char *xml, size_t length, struct domain **domain, struct 
     parsed->xml = text_slice(xml, length);
     parsed->xml_length = length;
     parsed->ranges = document_parse(parsed->xml, length, error);
-    if (!parsed->ranges || domain_read(parsed, error) < 0)
+    if (!parsed->ranges || read(parsed, xmlDocGetRootElement(parsed->ranges->tree), error) < 0)
         return -1;
     *domain = STEAL(parsed);
     return 0;
+}
+
+int domain_parse(const char *xml, size_t length, struct domain **domain, struct error *error)
+{
+    return parse(xml, length, domain_read, domain, error);
+}
+
+int disk_parse(const char *xml, struct domain **holder, struct error *error)
+{
+    return parse(xml, strlen(xml), disk_read, holder, error);
 }
 
 static void disk_clear(struct disk *disk)
@@ -402,6 +382,11 @@ void domain_free(struct domain *domain)
     for (size_t i = 0; i < domain->disks.count; i++)
         disk_clear(&domain->disks.items[i]);
     free(domain->disks.items);
+    for (size_t i = 0; i < domain->interfaces.count; i++) {
+        free(domain->interfaces.items[i].mac);
+        free(domain->interfaces.items[i].source);
+    }
+    free(domain->interfaces.items);
     if (domain->ranges)
         document_free(domain->ranges);
     free(domain);
@@ -413,4 +398,39 @@ const struct disk *domain_disk(const struct domain *domain, const char *target)
         if (strcmp(domain->disks.items[i].target, target) == 0)
             return &domain->disks.items[i];
     return NULL;
+}
+
+static const struct element_range *disk_range(const struct domain *domain, const char *target)
+{
+    const struct disk *disk = domain_disk(domain, target);
+    return disk ? document_range(domain->ranges,
+                                 domain->ranges->disks.items[disk - domain->disks.items])
+                : NULL;
+}
+
+char *domain_disk_xml(const struct domain *domain, const char *target)
+{
+    const struct element_range *range = disk_range(domain, target);
+    return range ? text_slice(domain->xml + range->start, range->end - range->start) : NULL;
+}
+
+int domain_replace_disk(const struct domain *domain, const char *disk_xml, char **xml,
+                        struct error *error)
+{
+    CLEANUP(domain_freep) struct domain *holder = NULL, *after = NULL;
+    if (disk_parse(disk_xml, &holder, error) < 0 || !holder)
+        return -1;
+    const struct disk *disk = &holder->disks.items[0];
+    const struct element_range *range = disk_range(domain, disk->target);
+    if (!range)
+        return error_set(error, ERROR_NOT_FOUND, "domain '%s' has no disk '%s'", domain->name,
+                         disk->target);
+    AUTO_BUFFER struct buffer text = {0};
+    buffer_add_slice(&text, domain->xml, range->start);
+    buffer_add(&text, disk_xml);
+    buffer_add(&text, domain->xml + range->end);
+    if (domain_parse(text.text, text.length, &after, error) < 0)
+        return error_prefix(error, "the definition with its disk replaced");
+    *xml = buffer_take(&text);
+    return 0;
 }

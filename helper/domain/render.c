@@ -162,3 +162,19 @@ char *rbd_destination_disk_xml(const struct rbd_destination *destination, const 
     buffer_add(&out, "/>\n</disk>\n");
     return buffer_take(&out);
 }
+
+char *local_disk_xml(const char *path, bool is_device, const char *format, const char *target,
+                     const char *bus)
+{
+    AUTO_BUFFER struct buffer out = {0};
+    buffer_format(&out, "<disk type='%s' device='disk'>\n  <driver name='qemu'",
+                  is_device ? "block" : "file");
+    render_attribute(&out, "type", format);
+    buffer_add(&out, "/>\n  <source");
+    render_attribute(&out, is_device ? "dev" : "file", path);
+    buffer_add(&out, "/>\n  <target");
+    render_attribute(&out, "dev", target);
+    render_attribute(&out, "bus", bus);
+    buffer_add(&out, "/>\n</disk>");
+    return buffer_take(&out);
+}

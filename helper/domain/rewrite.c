@@ -1,5 +1,4 @@
 #include "domain/edit.h"
-#include "domain/scan.h"
 
 static void insert_source_behind(const struct disk_editor *editor, xmlNode *driver)
 {
@@ -24,19 +23,14 @@ static void replace_source(const struct disk_editor *editor, xmlNode *source)
 static void edit_type(const struct disk_editor *editor)
 {
     const char *xml = editor->domain->xml;
-    const struct element_range *range = disk_editor_range(editor, editor->node);
-    size_t name_end = scan_name_end(xml, range->open_end, range->start + 1);
-    size_t cursor = name_end;
     struct attribute_span span;
-    while (scan_attribute(xml, range->open_end, &cursor, &span)) {
-        if (span.name_length != 4 || memcmp(xml + span.name, "type", 4) != 0)
-            continue;
-        if (strcmp(editor->disk->type_name, "network") != 0)
-            disk_editor_add(editor, span.value, span.value + span.value_length,
-                            text_dup("network"));
-        return;
+    if (!find_attribute_span(editor->domain, editor->node, "type", &span)) {
+        const struct element_range *range = disk_editor_range(editor, editor->node);
+        size_t name_end = scan_name_end(xml, range->open_end, range->start + 1);
+        disk_editor_add(editor, name_end, name_end, text_dup(" type='network'"));
+    } else if (strcmp(editor->disk->type_name, "network") != 0) {
+        disk_editor_add(editor, span.value, span.value + span.value_length, text_dup("network"));
     }
-    disk_editor_add(editor, name_end, name_end, text_dup(" type='network'"));
 }
 
 static void add_iotune(const struct disk_editor *editor)
@@ -102,4 +96,22 @@ int domain_rewrite(const struct domain *domain, const struct disk_rewrite *rewri
         return -1;
     *xml = STEAL(result);
     return 0;
+}
+
+char *disk_without_chain(const char *disk_xml)
+{
+    AUTO_ERROR struct error unreadable = {0};
+    CLEANUP(domain_freep) struct domain *holder = NULL;
+    CLEANUP(edit_list_clear) struct edit_list edits = {0};
+    char *result = NULL;
+    if (disk_parse(disk_xml, &holder, &unreadable) < 0 || holder->disks.count != 1)
+        return text_dup(disk_xml);
+    const struct disk_editor editor = {.domain = holder,
+                                       .disk = &holder->disks.items[0],
+                                       .node = holder->ranges->disks.items[0],
+                                       .edits = &edits};
+    disk_editor_remove(&editor, editor.node, "backingStore");
+    disk_editor_remove(&editor, editor.node, "mirror");
+    return edit_list_splice(holder, &edits, &result, &unreadable) == 0 ? result
+                                                                       : text_dup(disk_xml);
 }

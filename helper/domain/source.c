@@ -231,3 +231,36 @@ void rbd_destination_source(const struct rbd_destination *destination, struct di
     for (size_t i = 0; i < destination->host_count; i++)
         copy_host(&source->hosts, &destination->hosts[i]);
 }
+
+bool rbd_destination_of_source(const struct disk_source *source, struct rbd_parts *parts)
+{
+    *parts = (struct rbd_parts){0};
+    /* A snapshot is not what a guest can write to: as a destination it would lose its name. */
+    bool is_image = source->type == SOURCE_NETWORK && text_equal(source->protocol, "rbd") &&
+                    !source->snapshot &&
+                    rbd_name_split(source->name, &parts->pool, &parts->name_space, &parts->image);
+    if (!is_image || text_empty(parts->pool) || text_empty(parts->image)) {
+        rbd_parts_clear(parts);
+        return false;
+    }
+    parts->destination = (struct rbd_destination){
+        .hosts = source->hosts.items,
+        .host_count = source->hosts.count,
+        .config_file = source->config_file,
+        .user = source->auth_user,
+        .secret_uuid = source->auth_user ? source->secret_uuid : NULL,
+        .secret_usage = source->auth_user ? source->secret_usage : NULL,
+        .pool = parts->pool,
+        .name_space = parts->name_space,
+        .image = parts->image,
+    };
+    return true;
+}
+
+void rbd_parts_clear(struct rbd_parts *parts)
+{
+    free(parts->pool);
+    free(parts->name_space);
+    free(parts->image);
+    *parts = (struct rbd_parts){0};
+}

@@ -1,27 +1,55 @@
+/* Statements and transactions. */
+#include "base/crash.h"
 #include "base/text.h"
 #include "journal/private.h"
-#include "journal/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#define BUSY_MILLISECONDS 15000
+#define WAL_INDEX_BYTES 32768 /* the first part of it; SQLite makes it in this size */
+
+/* A reader that fails to open something mostly fails at the index of the WAL, which SQLite keeps in
+ * a file beside the database, and says no more than "disk I/O error". */
+static int explain_reader(struct journal *journal, int cause, struct error *error)
+{
+    AUTO_FREE char *database = text_format("%s/journal.db", journal->directory);
+    AUTO_FREE char *index = text_format("%s-shm", database);
+    struct stat status;
+    if (access(database, R_OK) != 0) {
+        error_set(error, ERROR_DENIED, "cannot read %s: %s", database, strerror(errno));
+        return error_hint(error, "it must be yours");
+    }
+    if (stat(index, &status) == 0 && status.st_size >= WAL_INDEX_BYTES && access(index, R_OK) == 0)
+        return -1;
+    error_set(error, cause == ENOSPC ? ERROR_NO_SPACE : ERROR_FAILED,
+              "cannot read the journal in %s: it needs %s, which cannot be %s%s%s",
+              journal->directory, index, access(index, F_OK) == 0 ? "used" : "made",
+              cause && cause != ENOENT ? ": " : "",
+              cause && cause != ENOENT ? strerror(cause) : "");
+    return error_hint(error, cause == ENOSPC
+                                 ? "make room on that file system"
+                                 : "'virt-pivot recover' makes it, as the owner of the journal");
+}
 
 int journal_error(struct journal *journal, struct error *error)
 {
     int code = sqlite3_errcode(journal->database);
+    int cause = sqlite3_system_errno(journal->database);
     error_set(error, code == SQLITE_FULL ? ERROR_NO_SPACE : ERROR_FAILED, "the journal in %s: %s",
               journal->directory, sqlite3_errmsg(journal->database));
     switch (code) {
     case SQLITE_FULL:
     case SQLITE_IOERR:
-        return error_hint(error, "make room on that file system, then 'virt-pivot recover'");
+        error_hint(error, "make room on that file system, then 'virt-pivot recover'");
+        return journal->reads_only ? explain_reader(journal, cause, error) : -1;
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
     case SQLITE_PERM:
-        return error_hint(error, "it must be yours, and writable");
+        error_hint(error, "it must be yours, and writable");
+        return journal->reads_only ? explain_reader(journal, cause, error) : -1;
+    case SQLITE_BUSY:
+        return error_hint(error, "another process holds it; try again");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return error_hint(error, "keep the folder as it is; definitions/ in it holds the saved XML "
@@ -77,6 +105,15 @@ int journal_next(struct journal *journal, sqlite3_stmt *statement, struct error 
     }
 }
 
+/* A write is done when its transaction is: within one, the commit is what counts. */
+static bool is_write(struct journal *journal, sqlite3_stmt *statement)
+{
+    const char *sql = sqlite3_sql(statement);
+    return strcmp(sql, "COMMIT") == 0 ||
+           (sqlite3_get_autocommit(journal->database) && !sqlite3_stmt_readonly(statement) &&
+            !text_starts_with(sql, "BEGIN"));
+}
+
 int journal_run(struct journal *journal, struct error *error, const char *sql, const char *types,
                 ...)
 {
@@ -84,7 +121,15 @@ int journal_run(struct journal *journal, struct error *error, const char *sql, c
     va_start(args, types);
     AUTO_STATEMENT statement = prepare(journal, error, sql, types, args);
     va_end(args);
-    return statement && journal_next(journal, statement, error) >= 0 ? 0 : -1;
+    if (!statement)
+        return -1;
+    bool writes = CRASH_ENABLED && is_write(journal, statement);
+    if (writes)
+        crash_point("before", sql, __func__);
+    int result = journal_next(journal, statement, error);
+    if (writes)
+        crash_point("after", sql, __func__);
+    return result < 0 ? -1 : 0;
 }
 
 char *journal_text(sqlite3_stmt *statement, int column)
@@ -123,111 +168,7 @@ void transaction_rollback(struct transaction *transaction)
     transaction->journal = NULL;
 }
 
-/* ---- opening ---- */
-
-static int make_folder(const char *path, struct error *error)
+size_t journal_changed(struct journal *journal)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
-        return 0;
-    error_set(error, errno == EACCES ? ERROR_DENIED : ERROR_FAILED,
-              "cannot make the state directory %s: %s", path, strerror(errno));
-    return error_hint(error, "make it yourself with mode 0700 and your ownership, or name another "
-                             "with --state");
-}
-
-static int make_files(const char *directory, const char *path, struct error *error)
-{
-    AUTO_FREE char *locks = text_format("%s/locks", directory);
-    AUTO_FREE char *definitions = text_format("%s/definitions", directory);
-    if (make_folder(directory, error) < 0 || make_folder(locks, error) < 0 ||
-        make_folder(definitions, error) < 0)
-        return -1;
-    /* SQLite gives its -wal and -shm files the mode of the database. */
-    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        error_set(error, errno == EACCES ? ERROR_DENIED : ERROR_FAILED, "cannot open %s: %s", path,
-                  strerror(errno));
-        return error_hint(error, "it must be yours, and writable");
-    }
-    return 0;
-}
-
-static int read_version(struct journal *journal, int *version, struct error *error)
-{
-    AUTO_STATEMENT statement = journal_prepare(journal, error, "PRAGMA user_version", "");
-    if (!statement || journal_next(journal, statement, error) < 0)
-        return -1;
-    *version = sqlite3_column_int(statement, 0);
-    return 0;
-}
-
-/* SQLite does not wait by itself for the lock that this takes, and two processes may well open a
- * new journal in the same moment. */
-static int use_wal(struct journal *journal, struct error *error)
-{
-    for (int waited = 0;; waited += 10) {
-        if (journal_run(journal, error, "PRAGMA journal_mode=WAL", "") == 0)
-            return 0;
-        if (sqlite3_errcode(journal->database) != SQLITE_BUSY || waited >= BUSY_MILLISECONDS)
-            return -1;
-        error_clear(error);
-        sqlite3_sleep(10);
-    }
-}
-
-static int set_up(struct journal *journal, struct error *error)
-{
-    sqlite3_busy_timeout(journal->database, BUSY_MILLISECONDS);
-    int version = 0;
-    if (use_wal(journal, error) < 0 ||
-        journal_run(journal, error, "PRAGMA synchronous=FULL", "") < 0 ||
-        journal_run(journal, error, "PRAGMA foreign_keys=ON", "") < 0)
-        return -1;
-    AUTO_ROLLBACK struct transaction transaction = {0};
-    if (transaction_begin(&transaction, journal, error) < 0 ||
-        read_version(journal, &version, error) < 0)
-        return -1;
-    if (version > JOURNAL_SCHEMA_VERSION) {
-        error_set(error, ERROR_FAILED, "the journal in %s was written by a newer virt-pivot",
-                  journal->directory);
-        return error_hint(error, "use that version, or another --state directory");
-    }
-    if (version == 0) {
-        AUTO_FREE char *stamp = text_format("PRAGMA user_version=%d", JOURNAL_SCHEMA_VERSION);
-        if (sqlite3_exec(journal->database, journal_schema, NULL, NULL, NULL) != SQLITE_OK ||
-            sqlite3_exec(journal->database, stamp, NULL, NULL, NULL) != SQLITE_OK)
-            return journal_error(journal, error);
-    }
-    return transaction_commit(&transaction, error);
-}
-
-int journal_open(const char *directory, enum journal_access access_wanted, struct journal **result,
-                 struct error *error)
-{
-    AUTO_FREE char *path = text_format("%s/journal.db", directory);
-    if (access_wanted == JOURNAL_READ && access(path, F_OK) != 0 && errno == ENOENT)
-        return error_set(error, ERROR_NOT_FOUND, "there is no journal in %s: nothing was moved yet",
-                         directory);
-    if (access_wanted == JOURNAL_WRITE && make_files(directory, path, error) < 0)
-        return -1;
-    struct journal *journal = NEW(struct journal);
-    journal->directory = text_dup(directory);
-    if (sqlite3_open_v2(path, &journal->database, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-        journal_error(journal, error);
-        journal_close(journal);
-        return -1;
-    }
-    if (set_up(journal, error) < 0) {
-        journal_close(journal);
-        return -1;
-    }
-    *result = journal;
-    return 0;
-}
-
-void journal_close(struct journal *journal)
-{
-    sqlite3_close(journal->database);
-    free(journal->directory);
-    free(journal);
+    return (size_t)sqlite3_changes(journal->database);
 }

@@ -6,6 +6,10 @@ void disk_records_clear(struct disk_records *records)
     for (size_t i = 0; i < records->count; i++) {
         free(records->items[i].target);
         free(records->items[i].token);
+        free(records->items[i].snapshot);
+        free(records->items[i].source_digest);
+        free(records->items[i].target_digest);
+        free(records->items[i].given_up);
     }
     free(records->items);
     *records = (struct disk_records){0};
@@ -21,11 +25,13 @@ int journal_add_disk(struct journal *journal, int64_t id, const char *target, co
 int journal_disks(struct journal *journal, int64_t id, struct disk_records *records,
                   struct error *error)
 {
-    AUTO_STATEMENT statement = journal_prepare(
-        journal, error,
+    AUTO_FREE char *sql = text_format(
         "SELECT target, token, fate, features, copied, total, rate, dirty_rate, latency_before,"
-        " latency_now, sampled FROM disks WHERE move=? ORDER BY rowid",
-        "i", id);
+        " latency_now, sampled, %s FROM disks WHERE move=? ORDER BY rowid",
+        journal->version < 3 ? "NULL, 0, 0, 0, 0, NULL, NULL, NULL"
+                             : "snapshot, verdict, compared, first_difference, differing,"
+                               " source_digest, target_digest, given_up");
+    AUTO_STATEMENT statement = journal_prepare(journal, error, sql, "i", id);
     int found = statement ? 1 : -1;
     while (statement && (found = journal_next(journal, statement, error)) == 1)
         *disk_records_add(records) = (struct disk_record){
@@ -40,6 +46,14 @@ int journal_disks(struct journal *journal, int64_t id, struct disk_records *reco
             .latency_before = sqlite3_column_double(statement, 8),
             .latency_now = sqlite3_column_double(statement, 9),
             .sampled = sqlite3_column_int64(statement, 10),
+            .snapshot = journal_text(statement, 11),
+            .verdict = (enum disk_verdict)sqlite3_column_int(statement, 12),
+            .compared = (uint64_t)sqlite3_column_int64(statement, 13),
+            .first_difference = (uint64_t)sqlite3_column_int64(statement, 14),
+            .differing = (uint64_t)sqlite3_column_int64(statement, 15),
+            .source_digest = journal_text(statement, 16),
+            .target_digest = journal_text(statement, 17),
+            .given_up = journal_text(statement, 18),
         };
     return found;
 }
@@ -75,6 +89,31 @@ int journal_sample(struct journal *journal, int64_t id, const struct disk_record
                        sample->latency_now, journal_now_ms() / 1000, id, sample->target);
 }
 
+int journal_set_snapshot(struct journal *journal, int64_t id, const char *target,
+                         const char *snapshot, struct error *error)
+{
+    return journal_run(journal, error, "UPDATE disks SET snapshot=? WHERE move=? AND target=?",
+                       "tit", snapshot, id, target);
+}
+
+int journal_set_verdict(struct journal *journal, int64_t id, const struct disk_record *disk,
+                        struct error *error)
+{
+    return journal_run(journal, error,
+                       "UPDATE disks SET verdict=?, compared=?, first_difference=?, differing=?,"
+                       " source_digest=?, target_digest=? WHERE move=? AND target=?",
+                       "iiiittit", (int64_t)disk->verdict, (int64_t)disk->compared,
+                       (int64_t)disk->first_difference, (int64_t)disk->differing,
+                       disk->source_digest, disk->target_digest, id, disk->target);
+}
+
+int journal_set_given_up(struct journal *journal, int64_t id, const char *target,
+                         const char *given_up, struct error *error)
+{
+    return journal_run(journal, error, "UPDATE disks SET given_up=? WHERE move=? AND target=?",
+                       "tit", given_up, id, target);
+}
+
 double journal_usual_rate(struct journal *journal)
 {
     AUTO_ERROR struct error ignored = {0};
@@ -86,15 +125,6 @@ double journal_usual_rate(struct journal *journal)
     if (!statement || journal_next(journal, statement, &ignored) != 1)
         return 0;
     return sqlite3_column_double(statement, 0);
-}
-
-int journal_ledger_add(struct journal *journal, int64_t id, const char *target,
-                       const char *old_source, const char *new_source, struct error *error)
-{
-    return journal_run(journal, error,
-                       "INSERT OR REPLACE INTO ledger (move, target, uuid, old_source, new_source,"
-                       " at) SELECT id, ?, uuid, ?, ?, ? FROM moves WHERE id=?",
-                       "tttii", target, old_source, new_source, journal_now_ms() / 1000, id);
 }
 
 /* ---- wishes ---- */
@@ -118,6 +148,12 @@ int journal_control(struct journal *journal, int64_t id, struct move_control *co
 int journal_ask_cancel(struct journal *journal, int64_t id, struct error *error)
 {
     return journal_run(journal, error, "UPDATE controls SET cancel=1 WHERE move=?", "i", id);
+}
+
+int journal_unwish(struct journal *journal, int64_t id, struct error *error)
+{
+    return journal_run(journal, error, "UPDATE controls SET cancel=0, paused=0 WHERE move=?", "i",
+                       id);
 }
 
 int journal_ask_pause(struct journal *journal, int64_t id, bool paused, struct error *error)

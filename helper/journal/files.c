@@ -1,4 +1,5 @@
 /* The parts of the state directory that are plain files: locks and saved definitions. */
+#include "base/crash.h"
 #include "base/text.h"
 #include "journal/private.h"
 
@@ -10,6 +11,11 @@
 static int open_lock(struct journal *journal, const char *uuid, int flags)
 {
     AUTO_FREE char *path = text_format("%s/locks/%s", journal->directory, uuid);
+    if (flags & O_CREAT) {
+        AUTO_CLOSE int made = open(path, flags | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (made >= 0 && journal_give_to_owner(made, journal->directory) < 0)
+            return -1;
+    }
     return open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
@@ -45,7 +51,7 @@ int journal_lock(struct journal *journal, const char *uuid, int *lock, struct er
     }
     AUTO_FREE char *text = text_format("%d\n", (int)getpid());
     /* The number is for people only; the lock itself is what counts. */
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) < 0) {
+    if (CRASH_AROUND(ftruncate(fd, 0)) < 0 || CRASH_AROUND(pwrite(fd, text, strlen(text), 0)) < 0) {
         error_set(error, ERROR_FAILED, "cannot write the lock of domain %s in %s/locks: %s", uuid,
                   journal->directory, strerror(errno));
         close(fd);
@@ -87,25 +93,26 @@ static char *tame(const char *name)
     return copy;
 }
 
-static int write_durably(const char *folder, const char *path, const char *text,
-                         struct error *error)
+static int write_durably(const struct journal *journal, const char *folder, const char *path,
+                         const char *text, struct error *error)
 {
     AUTO_FREE char *temporary = text_format("%s.tmp", path);
-    AUTO_CLOSE int fd =
-        open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    CRASH_AROUND(unlink(temporary)); /* of one who was killed here */
+    AUTO_CLOSE int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     AUTO_CLOSE int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t length = strlen(text);
-    bool written = fd >= 0 && directory >= 0;
+    bool written = fd >= 0 && directory >= 0 && journal_give_to_owner(fd, journal->directory) == 0;
     for (size_t done = 0; written && done < length;) {
         ssize_t count = write(fd, text + done, length - done);
         if (count < 0 && errno != EINTR)
             written = false;
         done += count > 0 ? (size_t)count : 0;
     }
-    if (written && fsync(fd) == 0 && rename(temporary, path) == 0 && fsync(directory) == 0)
+    if (written && fsync(fd) == 0 && CRASH_AROUND(rename(temporary, path)) == 0 &&
+        fsync(directory) == 0)
         return 0;
     int cause = errno;
-    unlink(temporary);
+    CRASH_AROUND(unlink(temporary));
     return error_set(error, cause == ENOSPC ? ERROR_NO_SPACE : ERROR_FAILED, "cannot write %s: %s",
                      path, strerror(cause));
 }
@@ -122,7 +129,7 @@ int journal_save_definition(struct journal *journal, int64_t id, const char *dom
     AUTO_FREE char *folder = text_format("%s/definitions", journal->directory);
     AUTO_FREE char *path =
         text_format("%s/%s-%s-%s.%06ldZ.xml", folder, name, uuid, stamp, now.tv_nsec / 1000);
-    if (write_durably(folder, path, xml, error) < 0)
+    if (write_durably(journal, folder, path, xml, error) < 0)
         return -1;
     return journal_run(journal, error,
                        "UPDATE moves SET definition=?, definition_file=?, updated=? WHERE id=?",
@@ -147,5 +154,5 @@ int journal_save_successor(struct journal *journal, int64_t id, const char *xml,
         return error_set(error, ERROR_FAILED, "move %lld has no saved definition", (long long)id);
     AUTO_FREE char *path = journal_successor_file(record.definition_file);
     AUTO_FREE char *folder = text_format("%s/definitions", journal->directory);
-    return write_durably(folder, path, xml, error);
+    return write_durably(journal, folder, path, xml, error);
 }

@@ -1,6 +1,8 @@
 #include "base/text.h"
 #include "journal/private.h"
 
+#include <assert.h>
+
 void move_record_clear(struct move_record *record)
 {
     free(record->uuid);
@@ -38,10 +40,11 @@ int journal_create(struct journal *journal, const struct move_record *record, in
     int64_t now = journal_now_ms() / 1000;
     if (transaction_begin(&transaction, journal, error) < 0 ||
         journal_run(journal, error,
-                    "INSERT INTO moves (uuid, domain, uri, phase, begun, plan, live, created,"
-                    " updated, pid) VALUES (?,?,?,0,0,?,?,?,?,?)",
-                    "tttttiii", record->uuid, record->domain, record->uri, record->plan,
-                    record->live, now, now, (int64_t)getpid()) < 0)
+                    "INSERT INTO moves (kind, undoes, uuid, domain, uri, phase, begun, plan, live,"
+                    " created, updated, pid) VALUES (?,?,?,?,?,0,0,?,?,?,?,?)",
+                    "iitttttiii", (int64_t)record->kind, record->undoes, record->uuid,
+                    record->domain, record->uri, record->plan, record->live, now, now,
+                    (int64_t)getpid()) < 0)
         return -1;
     *id = sqlite3_last_insert_rowid(journal->database);
     if (journal_run(journal, error, "INSERT INTO controls (move) VALUES (?)", "i", *id) < 0 ||
@@ -52,7 +55,15 @@ int journal_create(struct journal *journal, const struct move_record *record, in
 
 #define MOVE_COLUMNS                                                                               \
     "id, uuid, domain, uri, phase, begun, plan, live, definition, definition_file, message, hint," \
-    " created, updated, pid"
+    " created, updated, pid, "
+
+/* An older journal that was opened for reading does not have all columns. */
+static char *select_moves(const struct journal *journal, const char *condition)
+{
+    return text_format("SELECT " MOVE_COLUMNS "%s, %s FROM moves WHERE %s",
+                       journal->version < 2 ? "0" : "kind",
+                       journal->version < 3 ? "0, 0, 0" : "undoes, held, pause", condition);
+}
 
 static void read_move(sqlite3_stmt *row, struct move_record *record)
 {
@@ -72,14 +83,18 @@ static void read_move(sqlite3_stmt *row, struct move_record *record)
         .created = sqlite3_column_int64(row, 12),
         .updated = sqlite3_column_int64(row, 13),
         .pid = sqlite3_column_int(row, 14),
+        .kind = (enum move_kind)sqlite3_column_int(row, 15),
+        .undoes = sqlite3_column_int64(row, 16),
+        .held = sqlite3_column_int64(row, 17),
+        .pause = (uint64_t)sqlite3_column_int64(row, 18),
     };
 }
 
 int journal_read(struct journal *journal, int64_t id, struct move_record *record,
                  struct error *error)
 {
-    AUTO_STATEMENT statement =
-        journal_prepare(journal, error, "SELECT " MOVE_COLUMNS " FROM moves WHERE id=?", "i", id);
+    AUTO_FREE char *sql = select_moves(journal, "id=?");
+    AUTO_STATEMENT statement = journal_prepare(journal, error, sql, "i", id);
     int found = statement ? journal_next(journal, statement, error) : -1;
     if (found == 0) {
         error_set(error, ERROR_NOT_FOUND, "there is no move %lld", (long long)id);
@@ -91,33 +106,79 @@ int journal_read(struct journal *journal, int64_t id, struct move_record *record
     return 0;
 }
 
+static bool is_selected(enum journal_selection selection, enum move_phase phase)
+{
+    switch (selection) {
+    case MOVES_UNFINISHED:
+        return !move_phase_is_final(phase);
+    case MOVES_UNRETIRED:
+        return phase == PHASE_REDEFINED || phase == PHASE_VERIFIED;
+    case MOVES_ALL:
+    case MOVES_UNPROVEN: /* have conditions of their own */
+    case MOVES_UNVERIFIED:
+        break;
+    }
+    return true;
+}
+
+/* Phase redefined; a disk on its target (fate 2) has a snapshot that is not the evidence of a
+ * difference (verdict 2), or all are equal (verdict 1) and only the phase is not written yet. */
+#define UNVERIFIED                                                                                 \
+    " AND phase=9 AND (EXISTS (SELECT 1 FROM disks WHERE move=moves.id AND fate=2"                 \
+    " AND snapshot IS NOT NULL AND verdict<>2)"                                                    \
+    " OR (EXISTS (SELECT 1 FROM disks WHERE move=moves.id AND fate=2 AND verdict=1)"               \
+    " AND NOT EXISTS (SELECT 1 FROM disks WHERE move=moves.id AND fate=2 AND verdict<>1)))"
+#define UNPROVEN                                                                                   \
+    " AND phase=9 AND EXISTS (SELECT 1 FROM disks WHERE move=moves.id AND fate=2"                  \
+    " AND snapshot IS NOT NULL)"
+static_assert(PHASE_REDEFINED == 9 && DISK_PIVOTED == 2 && VERDICT_EQUAL == 1 &&
+                  VERDICT_DIFFERENT == 2,
+              "what the text above says");
+
 int journal_list(struct journal *journal, enum journal_selection selection, const char *uuid,
                  struct move_records *records, struct error *error)
 {
-    AUTO_STATEMENT statement =
-        journal_prepare(journal, error,
-                        "SELECT " MOVE_COLUMNS " FROM moves WHERE (?1 IS NULL OR uuid=?1)"
-                        " ORDER BY id",
-                        "t", uuid);
+    const char *more = selection == MOVES_UNVERIFIED ? UNVERIFIED
+                       : selection == MOVES_UNPROVEN ? UNPROVEN
+                                                     : "";
+    if (*more && journal->version < 3)
+        return 0; /* nothing was compared then */
+    AUTO_FREE char *condition = text_format("(?1 IS NULL OR uuid=?1)%s ORDER BY id", more);
+    AUTO_FREE char *sql = select_moves(journal, condition);
+    AUTO_STATEMENT statement = journal_prepare(journal, error, sql, "t", uuid);
     int found = statement ? 1 : -1;
     while (statement && (found = journal_next(journal, statement, error)) == 1) {
-        if (selection == MOVES_UNFINISHED &&
-            move_phase_is_final((enum move_phase)sqlite3_column_int(statement, 4)))
+        if (!is_selected(selection, (enum move_phase)sqlite3_column_int(statement, 4)))
             continue;
         read_move(statement, move_records_add(records));
     }
     return found;
 }
 
+/* What was written about it since, its retirement too, does not count. */
+int journal_ended(struct journal *journal, const struct move_record *record, int64_t *ended,
+                  struct error *error)
+{
+    AUTO_STATEMENT statement =
+        journal_prepare(journal, error,
+                        "SELECT at FROM steps WHERE move=? AND event='done' AND phase IN (?,?)"
+                        " ORDER BY id DESC LIMIT 1",
+                        "iii", record->id, (int64_t)PHASE_REDEFINED, (int64_t)PHASE_VERIFIED);
+    int found = statement ? journal_next(journal, statement, error) : -1;
+    *ended = found == 1 ? sqlite3_column_int64(statement, 0) / 1000 : record->updated;
+    return found < 0 ? -1 : 0;
+}
+
 static int check_transition(struct journal *journal, int64_t id, enum move_phase to,
                             struct error *error)
 {
     AUTO_STATEMENT statement =
-        journal_prepare(journal, error, "SELECT phase FROM moves WHERE id=?", "i", id);
+        journal_prepare(journal, error, "SELECT phase, kind FROM moves WHERE id=?", "i", id);
     if (!statement || journal_next(journal, statement, error) < 0)
         return -1;
     enum move_phase from = (enum move_phase)sqlite3_column_int(statement, 0);
-    if (from == to || move_phase_may_follow(from, to))
+    enum move_kind kind = (enum move_kind)sqlite3_column_int(statement, 1);
+    if (from == to || phase_may_follow(kind, from, to))
         return 0;
     error_set(error, ERROR_OPERATOR, "move %lld: '%s' may not follow '%s'", (long long)id,
               move_phase_word(to), move_phase_word(from));
@@ -164,6 +225,18 @@ int journal_set_message(struct journal *journal, int64_t id, const char *message
 {
     return journal_run(journal, error, "UPDATE moves SET message=?, hint=?, updated=? WHERE id=?",
                        "ttii", message, hint, journal_now_ms() / 1000, id);
+}
+
+int journal_hold(struct journal *journal, int64_t id, struct error *error)
+{
+    return journal_run(journal, error, "UPDATE moves SET held=? WHERE id=?", "ii", journal_now_ms(),
+                       id);
+}
+
+int journal_release(struct journal *journal, int64_t id, uint64_t milliseconds, struct error *error)
+{
+    return journal_run(journal, error, "UPDATE moves SET held=0, pause=? WHERE id=?", "ii",
+                       (int64_t)milliseconds, id);
 }
 
 void step_records_clear(struct step_records *records)

@@ -12,6 +12,8 @@ DEFINE_CLEANUP(sqlite3_stmt, sqlite3_finalize);
 struct journal {
     char *directory;
     sqlite3 *database;
+    int version; /* of its tables; the newest unless it is open for reading */
+    bool reads_only;
 };
 
 /* Each letter of types binds one argument: i int64_t, t const char * (NULL is NULL), d double. */
@@ -23,6 +25,16 @@ int journal_run(struct journal *journal, struct error *error, const char *sql, c
 /* 1: a row, 0: no more, -1: error. */
 int journal_next(struct journal *journal, sqlite3_stmt *statement, struct error *error);
 int journal_error(struct journal *journal, struct error *error);
+
+/* How many rows the last statement has changed. */
+size_t journal_changed(struct journal *journal);
+
+/* What root makes in the folder of an unprivileged service is that service's, or the service could
+ * not go on with it. Only for what was made by this very process: never for what was found. */
+int journal_give_to_owner(int fd, const char *directory);
+
+/* The table of transitions, and what holds for this kind of move only. */
+bool phase_may_follow(enum move_kind kind, enum move_phase from, enum move_phase to);
 
 /* A column as a new string; NULL for NULL. */
 char *journal_text(sqlite3_stmt *statement, int column);

@@ -8,10 +8,31 @@
 #define PROOF_PAUSE_MILLISECONDS 1000
 #define CALM_MILLISECONDS 60000 /* between two restarts of the daemon: then they are no series */
 
-static const struct step *const steps[] = {
-    &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
-    &copy_step,           &mirror_step,        &pivot_step,           &redefine_step,
+struct steps {
+    const struct step *const *items;
+    size_t count;
 };
+
+/* The last one is the definition. */
+static struct steps steps_of(const struct move *move)
+{
+    static const struct step *const live[] = {
+        &prepare_source_step, &create_target_step, &save_definition_step, &undefine_step,
+        &copy_step,           &mirror_step,        &pivot_step,           &redefine_step,
+    };
+    static const struct step *const offline[] = {
+        &prepare_source_step, &create_target_step,  &save_definition_step, &copy_offline_step,
+        &copied_offline_step, &switch_offline_step, &redefine_step,
+    };
+    static const struct step *const migrated[] = {
+        &prepare_source_step, &create_target_step, &save_definition_step,
+        &migrate_step,        &redefine_step,
+    };
+    if (move->plan->migrates)
+        return (struct steps){migrated, ARRAY_SIZE(migrated)};
+    return move_is_offline(move) ? (struct steps){offline, ARRAY_SIZE(offline)}
+                                 : (struct steps){live, ARRAY_SIZE(live)};
+}
 
 static void announce(struct move *move, const char *detail)
 {
@@ -86,6 +107,14 @@ static void note_failure(struct move *move, const struct error *failure)
         error_clear(&ignored); /* the failure may well be the journal's: what counts is the world */
 }
 
+/* Ends what is under way, so that nobody can bring the guest to its targets any more. */
+static int (*end_of(const struct move *move))(struct move *, struct error *)
+{
+    if (move->plan->migrates)
+        return migrate_step.undo;
+    return move_is_offline(move) ? offline_undo : copy_step.undo;
+}
+
 /* The guest writes to its sources: takes every step back, the last first. A step that cannot be
  * taken back does not keep the others from it: the definition comes back even if a target image
  * cannot be removed. */
@@ -96,19 +125,25 @@ int undo_all(struct move *move, struct error *error)
         move->phase = PHASE_UNDOING;
         announce(move, NULL);
     }
-    bool ended = insist(move, NULL, copy_step.undo, false, error) == 0;
+    AUTO_ERROR struct error paused = {0};
+    bool goes_on = insist(move, NULL, move_let_go, false, &paused) == 0;
+    bool ended = insist(move, NULL, end_of(move), false, error) == 0;
     /* Until the jobs had ended anybody could pivot them. */
     if (ended && insist(move, NULL, settle_fates, false, error) < 0)
         return -1;
     if (move_any_pivoted(move))
         return error_set(error, ERROR_FAILED, "a disk was pivoted meanwhile");
-    for (size_t i = ARRAY_SIZE(steps); i-- > 0;) {
-        if (steps[i]->phase >= PHASE_COPYING || (!ended && steps[i] == &create_target_step))
+    const struct steps steps = steps_of(move);
+    for (size_t i = steps.count; i-- > 0;) {
+        const struct step *step = steps.items[i];
+        if (step->phase >= PHASE_COPYING || (!ended && step == &create_target_step))
             continue;
         AUTO_ERROR struct error failure = {0};
-        if (insist(move, steps[i], steps[i]->undo, false, &failure) < 0 && !error_is_set(error))
+        if (insist(move, step, step->undo, false, &failure) < 0 && !error_is_set(error))
             error_move(error, &failure);
     }
+    if (!goes_on && insist(move, NULL, move_let_go, false, error) < 0)
+        return -1;
     if (error_is_set(error))
         return -1;
     if (error_is_set(&journal_failure)) {
@@ -118,18 +153,13 @@ int undo_all(struct move *move, struct error *error)
     return reach(move, PHASE_UNDONE, "everything is as it was", error);
 }
 
-static bool any_in_doubt(const struct move *move)
-{
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate == DISK_PIVOTING)
-            return true;
-    return false;
-}
-
 int needs_operator(struct move *move, struct error *error)
 {
     AUTO_ERROR struct error ignored = {0};
+    AUTO_ERROR struct error paused = {0};
     error->code = ERROR_OPERATOR;
+    if (insist(move, NULL, move_let_go, false, &paused) < 0)
+        move_warn(move, "%s", paused.message);
     if (!error->hint)
         error_hint(error,
                    "'virt-pivot history %" PRId64 "' tells the story; mend the cause, then "
@@ -140,7 +170,8 @@ int needs_operator(struct move *move, struct error *error)
      * not known which that are, no definition is better than one that the guest could be started
      * with. */
     AUTO_ERROR struct error again = {0};
-    if (move_any_pivoted(move) && !any_in_doubt(move) && move->phase < PHASE_REDEFINED &&
+    if (move_any_pivoted(move) && !move_has_fate(move, DISK_PIVOTING) &&
+        move->phase < PHASE_REDEFINED &&
         insist(move, &redefine_step, redefine_step.act, false, &again) < 0)
         move_warn(move, "the definition: %s", again.message);
     if (journal_reach(move->mover->journal, move->id, PHASE_NEEDS_OPERATOR, error->message,
@@ -198,8 +229,12 @@ static int prove(struct move *move, struct error *error)
 {
     bool proven = false;
     unsigned tries = 0;
+    int64_t start = move_now_ms();
+    /* A service with other things to do says how patient it is; it comes back. */
+    bool in_a_hurry = move->mover->patience > 0;
     while (redefine_step.done(move, &proven, error) < 0) {
-        if (error->code != ERROR_UNREACHABLE || tries++ >= PROOF_TRIES)
+        if (error->code != ERROR_UNREACHABLE || tries++ >= PROOF_TRIES ||
+            (in_a_hurry && move_out_of_patience(move, start)))
             return -1;
         move_warn(move, "waiting for the target cluster: %s", error->message);
         error_clear(error);
@@ -213,14 +248,31 @@ static int prove(struct move *move, struct error *error)
     return 0;
 }
 
+/* Those that were made for a doubt that did not arise, or is settled. */
+static void drop_captures(struct move *move)
+{
+    int64_t start = move_now_ms();
+    for (size_t i = 0; !move->plan->verify && i < move->disks.count; i++) {
+        AUTO_ERROR struct error failure = {0};
+        while (capture_drop(move, i, &failure) < 0 && move_waits_for_others(move, start, &failure))
+            ;
+        if (error_is_set(&failure))
+            move_warn(move, "disk %s: the snapshot %s stays on its new image: %s",
+                      move->disks.items[i].target, move->disks.items[i].snapshot, failure.message);
+    }
+}
+
 /* The end is reached when it is proven, not before. After an interruption all of it is done again:
  * a daemon that was started anew may have found a definition of its own making. */
 int finish(struct move *move, struct error *error)
 {
     if (journal_begin(move->mover->journal, move->id, redefine_step.phase, error) < 0 ||
         insist(move, &redefine_step, redefine_step.act, false, error) < 0 ||
-        insist(move, &redefine_step, prove, false, error) < 0)
+        insist(move, NULL, move_let_go, false, error) < 0 ||
+        insist(move, &redefine_step, prove, false, error) < 0 || undo_end_origin(move, error) < 0)
         return -1;
+    drop_captures(move);
+    offline_reveal_snapshots(move);
     AUTO_FREE char *detail = redefine_step.describe(move);
     return reach(move, redefine_step.phase, detail, error);
 }
@@ -265,10 +317,11 @@ static int resolve_after_failure(struct move *move, struct error *error)
     return move_any_pivoted(move) ? go_forward(move, error) : go_back(move, error);
 }
 
-static int run(struct move *move, struct error *error)
+int run_from(struct move *move, enum move_phase phase, struct error *error)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(steps) - 1; i++)
-        if (perform(move, steps[i], error) < 0)
+    const struct steps steps = steps_of(move);
+    for (size_t i = 0; i + 1 < steps.count; i++)
+        if (steps.items[i]->phase >= phase && perform(move, steps.items[i], error) < 0)
             return resolve_after_failure(move, error);
     return finish(move, error) < 0 ? needs_operator(move, error) : 0;
 }
@@ -277,6 +330,7 @@ static int run(struct move *move, struct error *error)
 
 void forget(struct move *move)
 {
+    offline_close(move);
     domain_freep(&move->before);
     domain_freep(&move->saved);
     disk_records_clear(&move->disks);
@@ -290,15 +344,17 @@ static char *new_token(const char *target)
     return text_format("%016" PRIx64 "-%s", random, target);
 }
 
-static int record_plan(struct move *move, const char *live_xml, struct error *error)
+int move_record_plan(struct move *move, const char *uri, const char *xml, struct error *error)
 {
     AUTO_FREE char *text = plan_to_record(move->plan);
     const struct move_record record = {
+        .kind = move->kind,
+        .undoes = move->undoes,
         .uuid = move->plan->uuid,
         .domain = move->plan->domain,
-        .uri = (char *)move->mover->uri,
+        .uri = (char *)uri,
         .plan = text,
-        .live = (char *)live_xml,
+        .live = (char *)xml,
     };
     if (journal_create(move->mover->journal, &record, &move->id, error) < 0)
         return -1;
@@ -313,16 +369,43 @@ static int record_plan(struct move *move, const char *live_xml, struct error *er
     return journal_disks(move->mover->journal, move->id, &move->disks, error);
 }
 
-int move_execute(const struct mover *mover, const struct plan *plan, const char *live_xml,
-                 int64_t *id, struct error *error)
+/* Before a new row leads away from there once more. */
+static int note_return(struct move *move, struct error *error)
 {
-    CLEANUP(forget) struct move move = {.mover = mover, .plan = plan};
-    if (domain_parse(live_xml, strlen(live_xml), &move.before, error) < 0 ||
-        record_plan(&move, live_xml, error) < 0)
+    CLEANUP(ledger_rows_clear) struct ledger_rows rows = {0};
+    CLEANUP(text_list_clear) struct text_list told = {0};
+    struct journal *journal = move->mover->journal;
+    return journal_ledger(journal, move->plan->uuid, &rows, error) < 0
+               ? -1
+               : move_note_return(journal, &rows, move->before, &told, error);
+}
+
+static int execute(struct move *move, const char *live_xml, int64_t *id, struct error *error)
+{
+    if (domain_parse(live_xml, strlen(live_xml), &move->before, error) < 0 ||
+        note_return(move, error) < 0 ||
+        move_record_plan(move, move->mover->uri, live_xml, error) < 0)
         return -1;
-    *id = move.id;
-    announce(&move, NULL);
-    if (reach(&move, PHASE_LOCKED, NULL, error) < 0)
-        return go_back(&move, error);
-    return run(&move, error);
+    *id = move->id;
+    announce(move, NULL);
+    if (reach(move, PHASE_LOCKED, NULL, error) < 0)
+        return go_back(move, error);
+    return run_from(move, PHASE_SOURCE_PREPARED, error);
+}
+
+int move_execute(const struct mover *mover, const struct plan *plan, const char *xml, int64_t *id,
+                 struct error *error)
+{
+    CLEANUP(forget)
+    struct move move = {
+        .mover = mover, .plan = plan, .kind = plan->active ? MOVE_LIVE : MOVE_OFFLINE};
+    return execute(&move, xml, id, error);
+}
+
+int move_undo(const struct mover *mover, const struct plan *plan, int64_t undoes,
+              const char *live_xml, int64_t *id, struct error *error)
+{
+    CLEANUP(forget)
+    struct move move = {.mover = mover, .plan = plan, .kind = MOVE_UNDO, .undoes = undoes};
+    return execute(&move, live_xml, id, error);
 }

@@ -4,25 +4,13 @@
 
 #define SETTLE_POLL_MILLISECONDS 100
 
-static bool is_target(const struct plan_disk *planned, const struct disk_source *source)
-{
-    struct network_host *hosts = NULL;
-    struct rbd_destination destination = plan_rbd_destination(&planned->destination, &hosts);
-    struct disk_source target = {0};
-    rbd_destination_source(&destination, &target);
-    bool same = disk_source_same(source, &target);
-    disk_source_clear(&target);
-    free(hosts);
-    return same;
-}
-
 static enum disk_place place_of(const struct move *move, const struct plan_disk *planned,
                                 const struct domain *domain)
 {
     const struct disk *disk = domain ? domain_disk(domain, planned->target) : NULL;
     if (!disk)
         return PLACE_UNKNOWN;
-    if (is_target(planned, &disk->source))
+    if (plan_is_destination(&planned->destination, &disk->source))
         return PLACE_TARGET;
 
     const struct disk *before = domain_disk(move->before, planned->target);
@@ -110,7 +98,8 @@ int observe(struct move *move, struct world *world, struct error *error)
     for (size_t i = 0; i < move->disks.count; i++) {
         const struct plan_disk *planned = move_plan_of(move, i);
         const struct disk *live = world->live ? domain_disk(world->live, planned->target) : NULL;
-        bool ours = live && live->has_mirror && is_target(planned, &live->mirror_source);
+        bool ours = live && live->has_mirror &&
+                    plan_is_destination(&planned->destination, &live->mirror_source);
         world->disks[i] = (struct disk_view){
             .live = place_of(move, planned, world->live),
             .defined = place_of(move, planned, world->inactive),

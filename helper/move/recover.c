@@ -20,35 +20,17 @@ static int stale_guest(struct move *move, size_t index, struct error *error)
 static int nobody_knows(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
+    const struct target *target = move_target(disk);
     AUTO_FREE char *where = plan_destination_describe(&disk->destination);
     error_set(error, ERROR_OPERATOR,
               "the guest stopped in the very moment in which disk %s pivoted: its last writes are "
               "on %s, or on %s",
               disk->target, disk->source, where);
     return error_hint(error,
-                      "both are kept; compare them before the guest runs on. If the new one is "
-                      "right, define the domain with it; if the old one is, remove the image %s; "
-                      "then 'virt-pivot recover'",
-                      where);
-}
-
-static int target_is_gone(struct move *move, size_t index, bool *gone, struct error *error)
-{
-    const struct plan_disk *disk = move_plan_of(move, index);
-    const struct ceph_image_name name = move_target_name(disk);
-    struct ceph_cluster *cluster = NULL;
-    struct ceph_image image = {0};
-    if (move_target_cluster(move, disk, &cluster, error) < 0)
-        return -1;
-    *gone = ceph_image(cluster, &name, &image, error) < 0;
-    if (!*gone) {
-        ceph_image_clear(&image);
-        return 0;
-    }
-    if (error->code != ERROR_NOT_FOUND)
-        return -1;
-    error_clear(error);
-    return 0;
+                      "both are kept; compare them before the guest runs on. If the latter is "
+                      "right, define the domain with it; if the one before is, %s %s; then "
+                      "'virt-pivot recover'",
+                      target->disposal, where);
 }
 
 /* The guest that was told to pivot is no more, and nobody saw what became of it. */
@@ -62,7 +44,7 @@ static int settle_doubt(struct move *move, const struct disk_view *view, size_t 
         return 0;
     }
     bool gone = false;
-    if (target_is_gone(move, index, &gone, error) < 0)
+    if (move_target(move_plan_of(move, index))->is_gone(move, index, &gone, error) < 0)
         return -1;
     if (!gone)
         return nobody_knows(move, index, error);
@@ -70,11 +52,46 @@ static int settle_doubt(struct move *move, const struct disk_view *view, size_t 
     return 0;
 }
 
+/* A definition that is to be given back does not count. */
+static bool is_switched(const struct move *move, const struct disk_view *view, enum disk_fate fate)
+{
+    return view->defined == PLACE_TARGET && !(move_is_offline(move) && fate == DISK_RETURNED);
+}
+
+/* An image that was made for this move is named by nobody but who has brought the guest there. An
+ * old disk is named by every old definition, and before the pivot it is of no use: stale, or
+ * written over in part. */
+static int check_not_fallen_back(const struct move *move, const struct world *world, size_t index,
+                                 enum disk_fate fate, struct error *error)
+{
+    const struct plan_disk *disk = move_plan_of(move, index);
+    const struct disk_view *view = &world->disks[index];
+    bool started_there = world->live && view->live == PLACE_TARGET && is_another_run(move, world);
+    bool defined_there = !world->live && view->defined == PLACE_TARGET;
+    if (!disk->destination.old_disk || fate != DISK_WAITING || (!started_there && !defined_there))
+        return 0;
+    AUTO_FREE char *where = plan_destination_describe(&disk->destination);
+    error_set(error, ERROR_OPERATOR,
+              "disk %s: %s the old disk %s, onto which the guest had not been brought back: its "
+              "last writes are on %s",
+              disk->target,
+              started_there ? "the guest was started from an old definition, on"
+                            : "somebody has defined the domain with",
+              where, disk->source);
+    return error_hint(error,
+                      "%sdefine the domain with %s ('virsh define', from definitions/ in "
+                      "the state directory); then 'virt-pivot recover'",
+                      started_there ? "stop the guest before it writes more, and " : "",
+                      disk->source);
+}
+
 static int settle_one(struct move *move, const struct world *world, size_t index,
                       enum disk_fate *fate, struct error *error)
 {
     const struct disk_view *view = &world->disks[index];
     bool asked = *fate == DISK_PIVOTED || *fate == DISK_PIVOTING;
+    if (check_not_fallen_back(move, world, index, *fate, error) < 0)
+        return -1;
     if (world->live) {
         if (view->live == PLACE_TARGET)
             *fate = DISK_PIVOTED;
@@ -87,7 +104,7 @@ static int settle_one(struct move *move, const struct world *world, size_t index
         return 0;
     }
     /* Somebody may have pivoted it by hand: libvirt wrote that down. */
-    if (view->defined == PLACE_TARGET)
+    if (is_switched(move, view, *fate))
         *fate = DISK_PIVOTED;
     return *fate == DISK_PIVOTING ? settle_doubt(move, view, index, fate, error) : 0;
 }
@@ -95,7 +112,8 @@ static int settle_one(struct move *move, const struct world *world, size_t index
 int settle_fates(struct move *move, struct error *error)
 {
     AUTO_WORLD struct world world = {0};
-    if (observe_settled(move, &world, error) < 0)
+    if (observe_settled(move, &world, error) < 0 ||
+        (move_is_offline(move) && offline_settle_doubt(move, &world, error) < 0))
         return -1;
     for (size_t i = 0; i < move->disks.count; i++) {
         enum disk_fate fate = move->disks.items[i].fate;
@@ -110,7 +128,7 @@ int settle_fates(struct move *move, struct error *error)
     return 0;
 }
 
-static int load(struct move *move, struct plan **plan, struct error *error)
+int move_load(struct move *move, struct plan **plan, struct error *error)
 {
     CLEANUP(move_record_clear) struct move_record record = {0};
     if (journal_read(move->mover->journal, move->id, &record, error) < 0 ||
@@ -121,6 +139,11 @@ static int load(struct move *move, struct plan **plan, struct error *error)
     move->plan = *plan;
     move->phase = record.phase;
     move->created = record.created;
+    move->updated = record.updated;
+    move->held = record.held;
+    move->pause = record.pause;
+    move->kind = record.kind;
+    move->undoes = record.undoes;
     return record.definition
                ? domain_parse(record.definition, strlen(record.definition), &move->saved, error)
                : 0;
@@ -131,8 +154,9 @@ static int complete(struct move *move, struct error *error)
     AUTO_ERROR struct error failure = {0};
     /* Those that had been given up already are not tried again, but what was made for them may
      * still be there. */
-    bool whole =
-        insist(move, &pivot_step, pivot_step.act, false, &failure) == 0 && move_all_pivoted(move);
+    bool whole = (move_is_offline(move) ||
+                  insist(move, &pivot_step, pivot_step.act, false, &failure) == 0) &&
+                 move_all_pivoted(move);
     if (!whole && leave_the_rest(move, error) < 0)
         return -1;
     if (reach(move, PHASE_PIVOTED, whole ? "all disks" : "not all disks", error) < 0 ||
@@ -145,26 +169,36 @@ static int complete(struct move *move, struct error *error)
     return 0;
 }
 
-int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outcome,
-                 struct error *error)
+static int bring_to_end(const struct mover *mover, int64_t id, bool resume,
+                        enum move_outcome *outcome, struct error *error)
 {
     CLEANUP(plan_freep) struct plan *plan = NULL;
     CLEANUP(forget) struct move move = {.mover = mover, .id = id, .recovering = true};
-    if (load(&move, &plan, error) < 0)
+    if (move_load(&move, &plan, error) < 0)
         return -1;
     /* It was not dead, only about to finish, when the caller looked. */
     if (move_phase_is_final(move.phase)) {
         *outcome = move_any_pivoted(&move) ? OUTCOME_FINISHED : OUTCOME_UNDONE;
         return 0;
     }
+    if (move.kind == MOVE_INCOMING)
+        return incoming_recover(&move, plan, outcome, error);
     AUTO_ERROR struct error unwritten = {0};
     if (journal_note(mover->journal, id, "recover", NULL, &unwritten) < 0)
         error_clear(
             &unwritten); /* without room for a journal the guest still needs its definition */
-    if (insist(&move, NULL, settle_fates, false, error) < 0)
+    if (insist(&move, NULL, move_let_go, false, error) < 0 ||
+        insist(&move, NULL, settle_fates, false, error) < 0)
         return needs_operator(&move, error);
     *outcome = move_any_pivoted(&move) ? OUTCOME_FINISHED : OUTCOME_UNDONE;
-    int result = *outcome == OUTCOME_FINISHED ? complete(&move, error) : undo_all(&move, error);
+    bool resumed = false;
+    int result = resume && *outcome == OUTCOME_UNDONE ? resume_copy(&move, &resumed, error) : 0;
+    if (resumed && result < 0)
+        return -1; /* and it has brought itself to its end */
+    if (resumed)
+        *outcome = OUTCOME_FINISHED;
+    else
+        result = *outcome == OUTCOME_FINISHED ? complete(&move, error) : undo_all(&move, error);
     if (result < 0 && *outcome == OUTCOME_UNDONE && move_any_pivoted(&move)) {
         error_clear(error);
         *outcome = OUTCOME_FINISHED;
@@ -176,4 +210,16 @@ int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outco
         return needs_operator(&move, error);
     }
     return journal_set_message(mover->journal, id, NULL, NULL, error);
+}
+
+int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outcome,
+                 struct error *error)
+{
+    return bring_to_end(mover, id, false, outcome, error);
+}
+
+int move_resume(const struct mover *mover, int64_t id, enum move_outcome *outcome,
+                struct error *error)
+{
+    return bring_to_end(mover, id, true, outcome, error);
 }

@@ -12,32 +12,12 @@
 
 /* ---- start ---- */
 
-/* We write only to images that are ours and that nobody else has open. */
-static int check_unwatched(struct move *move, const struct plan_disk *disk, struct error *error)
-{
-    struct ceph_cluster *cluster = NULL;
-    const struct ceph_image_name name = move_target_name(disk);
-    CLEANUP(text_list_clear) struct text_list watchers = {0};
-    if (move_target_cluster(move, disk, &cluster, error) < 0 ||
-        ceph_image_watchers(cluster, &name, &watchers, error) < 0)
-        return -1;
-    if (watchers.count == 0)
-        return 0;
-    AUTO_FREE char *where = plan_destination_describe(&disk->destination);
-    error_set(error, ERROR_BUSY, "somebody has the target image %s open: %s", where,
-              watchers.items[0]);
-    return error_hint(error, "find that client ('rbd status') before you try again");
-}
-
 static int start_one(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
-    if (check_unwatched(move, disk, error) < 0)
+    if (move_target(disk)->ready(move, index, error) < 0)
         return -1;
-    struct network_host *hosts = NULL;
-    struct rbd_destination destination = plan_rbd_destination(&disk->destination, &hosts);
-    AUTO_FREE char *xml = rbd_destination_disk_xml(&destination, disk->target, disk->bus);
-    free(hosts);
+    AUTO_FREE char *xml = plan_mirror_xml(disk);
     const struct virt_mirror_options options = {
         .bandwidth = disk->destination.bandwidth,
         .synchronous = disk->destination.synchronous,
@@ -160,7 +140,8 @@ static int check_pool(struct move *move, size_t index, struct error *error)
     struct ceph_cluster *cluster = NULL;
     struct ceph_pool info = {0};
     AUTO_ERROR struct error ignored = {0};
-    if (move_target_cluster(move, disk, &cluster, &ignored) < 0 ||
+    if (!plan_destination_is_rbd(destination) ||
+        move_target_cluster(move, disk, &cluster, &ignored) < 0 ||
         ceph_pool(cluster, pool, &info, &ignored) < 0)
         return 0; /* not knowing is no reason to stop; a copy that stands still is found anyway */
     if (!info.full && info.free_bytes > 0)

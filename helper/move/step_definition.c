@@ -145,6 +145,8 @@ static int rewrite_definition(struct move *move, const struct world *world, bool
 {
     /* Theirs if there is one (an edit in mid-copy is not lost), else the saved one. */
     const struct domain *base = world->inactive ? world->inactive : move->saved;
+    if (!base)
+        return error_set(error, ERROR_FAILED, "the domain's definition is gone");
     AUTO_FREE const char **targets = memory_new(move->disks.count, sizeof(*targets));
     size_t count = 0;
     for (size_t i = 0; i < move->disks.count; i++) {
@@ -197,8 +199,8 @@ static int set_limits(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
     const struct policy_qos *qos = &disk->destination.qos;
-    if (plan_wants_iotune(&disk->destination)) {
-        struct iotune iotune = plan_iotune(qos);
+    if (plan_wants_iotune(&disk->destination) || disk->destination.clears_iotune) {
+        struct iotune iotune = plan_iotune(qos); /* none, for a way back */
         struct virt_domain state = {0};
         if (virt_domain(move->mover->virt, move->plan->uuid, &state, error) < 0)
             return -1;
@@ -228,12 +230,27 @@ static int set_limits(struct move *move, size_t index, struct error *error)
     return ceph_image_set_qos(cluster, &name, &limits, error);
 }
 
-static int write_ledger(struct move *move, size_t index, struct error *error)
+/* The disk as it was, and as it is now, for whoever comes with the old XML. */
+int move_write_ledger(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
-    AUTO_FREE char *destination = plan_destination_describe(&disk->destination);
-    return journal_ledger_add(move->mover->journal, move->id, disk->target, disk->source,
-                              destination, error);
+    CLEANUP(text_burn) char *xml = NULL;
+    CLEANUP(domain_freep) struct domain *after = NULL;
+    const char *target = disk->target;
+    if (plan_rewrite(move->plan, move->before, &target, 1, &xml, error) < 0 ||
+        domain_parse(xml, strlen(xml), &after, error) < 0)
+        return -1;
+    if (move->undoes && undo_end_row(move, index, error) < 0)
+        return -1;
+    AUTO_FREE char *new_source = plan_destination_describe(&disk->destination);
+    AUTO_FREE char *old_disk = domain_disk_xml(move->before, target);
+    AUTO_FREE char *new_disk = domain_disk_xml(after, target);
+    const struct ledger_row row = {.target = disk->target,
+                                   .old_source = disk->source,
+                                   .new_source = new_source,
+                                   .old_disk = old_disk,
+                                   .new_disk = new_disk};
+    return journal_ledger_add(move->mover->journal, move->id, &row, error);
 }
 
 static int redefine(struct move *move, struct error *error)
@@ -249,33 +266,24 @@ static int redefine(struct move *move, struct error *error)
         if (set_limits(move, i, &failure) < 0)
             move_warn(move, "disk %s: the tier's limits are not set: %s",
                       move->disks.items[i].target, failure.message);
-        if (write_ledger(move, i, error) < 0)
+        if (move_write_ledger(move, i, error) < 0)
             return -1;
     }
     return 0;
 }
 
-/* The watch of a client that was killed lasts half a minute: after a crash of the host the guest
- * may well be back before that. And a guest's own is missing for a moment when an OSD restarts. */
-static int await_one_watcher(struct move *move, const struct plan_disk *disk, const char *where,
-                             struct error *error)
+/* The disk of the definition that is still the old one, under whatever target: somebody may have
+ * given it another for the next start. NULL: none. */
+static const struct disk *still_defined(const struct move *move, const struct world *world,
+                                        const char *target)
 {
-    struct ceph_cluster *cluster = NULL;
-    const struct ceph_image_name name = move_target_name(disk);
-    if (move_target_cluster(move, disk, &cluster, error) < 0)
-        return -1;
-    for (int64_t start = move_now_ms();;) {
-        CLEANUP(text_list_clear) struct text_list watchers = {0};
-        if (ceph_image_watchers(cluster, &name, &watchers, error) < 0)
-            return -1;
-        if (watchers.count == 1)
-            return 0;
-        if (move_out_of_patience(move, start))
-            return error_set(error, ERROR_OPERATOR,
-                             "disk %s: %zu clients have %s open, and it should be the guest alone",
-                             disk->target, watchers.count, where);
-        virt_wait(move->mover->virt, 1000);
+    const struct disk *before = domain_disk(move->before, target);
+    for (size_t i = 0; before && world->inactive && i < world->inactive->disks.count; i++) {
+        const struct disk *disk = &world->inactive->disks.items[i];
+        if (disk_source_same(&disk->source, &before->source))
+            return disk;
     }
+    return NULL;
 }
 
 /* Read back, never inferred: live XML, definition and the watcher on the target must agree. */
@@ -288,11 +296,15 @@ static int prove_one(struct move *move, const struct world *world, size_t index,
         return error_set(error, ERROR_OPERATOR,
                          "disk %s had moved to %s, but the running guest uses another disk",
                          disk->target, where);
-    if (world->inactive && world->disks[index].defined == PLACE_SOURCE)
-        return error_set(error, ERROR_OPERATOR,
-                         "the guest writes to %s, but its definition still names the old disk %s",
-                         where, disk->target);
-    return world->live ? await_one_watcher(move, disk, where, error) : 0;
+    const struct disk *old = still_defined(move, world, disk->target);
+    if (old) {
+        error_set(error, ERROR_OPERATOR,
+                  "disk %s is on %s, but the definition still names the old disk %s, as %s",
+                  disk->target, where, disk->source, old->target);
+        return error_hint(error, "'virsh edit' it to the new one before the guest is started from "
+                                 "it; then 'virt-pivot recover'");
+    }
+    return world->live ? move_target(disk)->prove(move, index, error) : 0;
 }
 
 static int is_redefined(struct move *move, bool *is_done, struct error *error)

@@ -4,16 +4,11 @@
 /* exclusive-lock, object-map and fast-diff, as librbd numbers them (RBD_FEATURE_*). */
 #define FAST_DIFF_NEEDS (1ull << 2 | 1ull << 3 | 1ull << 4)
 
-static struct ceph_image_name source_name(const struct plan_disk *disk)
-{
-    return (struct ceph_image_name){disk->source_pool, disk->source_name_space, disk->source_image};
-}
-
 /* After a failure (a user who may only read the source, say) most likely nothing was switched on:
  * then there is nothing to take back. */
 static void forget_what_is_off(struct move *move, size_t index, struct ceph_cluster *cluster)
 {
-    const struct ceph_image_name name = source_name(move_plan_of(move, index));
+    const struct ceph_image_name name = move_source_name(move_plan_of(move, index));
     struct disk_record *record = &move->disks.items[index];
     struct ceph_image image = {0};
     AUTO_ERROR struct error ignored = {0};
@@ -32,12 +27,12 @@ static void forget_what_is_off(struct move *move, size_t index, struct ceph_clus
 static int prepare_one(struct move *move, size_t index, struct error *error)
 {
     const struct plan_disk *disk = move_plan_of(move, index);
-    const struct ceph_image_name name = source_name(disk);
+    const struct ceph_image_name name = move_source_name(disk);
     struct disk_record *record = &move->disks.items[index];
     struct ceph_cluster *cluster = NULL;
     struct ceph_image image = {0};
     uint64_t enabled = 0;
-    if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0 ||
+    if (move_source_cluster(move, disk, &cluster, error) < 0 ||
         ceph_image(cluster, &name, &image, error) < 0)
         return -1;
     record->enabled_features |= FAST_DIFF_NEEDS & ~image.features;
@@ -51,6 +46,15 @@ static int prepare_one(struct move *move, size_t index, struct error *error)
     return -1;
 }
 
+/* A process that was killed just before, in a move of the same disk, is soon forgotten. */
+static int prepare_patiently(struct move *move, size_t index, struct error *error)
+{
+    for (int64_t start = move_now_ms(); prepare_one(move, index, error) < 0;)
+        if (error->code != ERROR_BUSY || !move_waits_for_others(move, start, error))
+            return -1;
+    return 0;
+}
+
 static int act(struct move *move, struct error *error UNUSED)
 {
     for (size_t i = 0; i < move->disks.count; i++) {
@@ -58,10 +62,21 @@ static int act(struct move *move, struct error *error UNUSED)
             continue;
         /* Without it the copy is larger, not wrong: many users may only read the old cluster. */
         AUTO_ERROR struct error failure = {0};
-        if (prepare_one(move, i, &failure) < 0)
+        if (prepare_patiently(move, i, &failure) < 0)
             move_warn(move, "disk %s: the source's holes will be copied as data: %s",
                       move->disks.items[i].target, failure.message);
     }
+    return 0;
+}
+
+/* Whoever was killed while he did this is soon forgotten. */
+static int disable(struct move *move, struct ceph_cluster *cluster,
+                   const struct ceph_image_name *name, uint64_t features, struct error *error)
+{
+    for (int64_t start = move_now_ms();
+         ceph_image_disable_features(cluster, name, features, error) < 0;)
+        if (!move_waits_for_others(move, start, error))
+            return -1;
     return 0;
 }
 
@@ -72,13 +87,13 @@ static int undo(struct move *move, struct error *error)
         struct disk_record *record = &move->disks.items[i];
         if (!record->enabled_features)
             continue;
-        const struct ceph_image_name name = source_name(disk);
+        const struct ceph_image_name name = move_source_name(disk);
         struct ceph_cluster *cluster = NULL;
-        if (clusters_get(move->mover->clusters, &disk->source_cluster, &cluster, error) < 0)
+        if (move_source_cluster(move, disk, &cluster, error) < 0)
             return -1;
         forget_what_is_off(move, i, cluster);
         if (record->enabled_features &&
-            ceph_image_disable_features(cluster, &name, record->enabled_features, error) < 0)
+            disable(move, cluster, &name, record->enabled_features, error) < 0)
             return -1;
         if (journal_set_features(move->mover->journal, move->id, record->target, 0, error) < 0)
             return -1;

@@ -1,44 +1,13 @@
-/* The images that the disks move to: made by us, provably ours, and nobody else's. */
+/* What the disks move to: there, provably ours to write to, and nobody else's. */
 #include "move/private.h"
-
-static int create_one(struct move *move, size_t index, struct error *error)
-{
-    const struct plan_disk *disk = move_plan_of(move, index);
-    struct ceph_cluster *cluster = NULL;
-    if (move_target_cluster(move, disk, &cluster, error) < 0)
-        return -1;
-    const struct ceph_image_spec spec = {
-        .name = move_target_name(disk),
-        .size = disk->destination.size,
-        .object_size = disk->destination.object_size,
-        .data_pool = disk->destination.data_pool,
-        .token = move->disks.items[index].token,
-        .domain_uuid = move->plan->uuid,
-        .domain_name = move->plan->domain,
-        .target = disk->target,
-        .source = disk->source,
-    };
-    return ceph_image_create(cluster, &spec, error);
-}
 
 static int act(struct move *move, struct error *error)
 {
     for (size_t i = 0; i < move->disks.count; i++) {
-        if (create_one(move, i, error) < 0)
+        if (move_target(move_plan_of(move, i))->claim(move, i, error) < 0)
             return error_prefix(error, "disk %s", move->disks.items[i].target);
     }
     return 0;
-}
-
-static int remove_one(struct move *move, size_t index, struct error *error)
-{
-    const struct plan_disk *disk = move_plan_of(move, index);
-    const struct ceph_image_name name = move_target_name(disk);
-    struct ceph_cluster *cluster = NULL;
-    if (move_target_cluster(move, disk, &cluster, error) < 0)
-        return -1;
-    return ceph_image_remove_owned(cluster, &name, move->disks.items[index].token,
-                                   move_patience(move), error);
 }
 
 /* Whatever was thought before: an image that a guest or a definition names is not removed. */
@@ -59,10 +28,11 @@ int move_remove_targets(struct move *move, struct error *error)
     for (size_t i = 0; i < move->disks.count; i++) {
         if (move->disks.items[i].fate == DISK_PIVOTED || move->disks.items[i].fate == DISK_PIVOTING)
             continue;
+        const struct target *target = move_target(move_plan_of(move, i));
         AUTO_ERROR struct error failure = {0};
-        if (check_unused(move, &world, i, &failure) == 0 && remove_one(move, i, &failure) == 0)
+        if (check_unused(move, &world, i, &failure) == 0 && target->release(move, i, &failure) == 0)
             continue;
-        error_prefix(&failure, "the target image of disk %s is not removed yet",
+        error_prefix(&failure, "%s of disk %s is not given up yet", target->noun,
                      move->disks.items[i].target);
         error_move(error, &failure);
     }
@@ -71,7 +41,7 @@ int move_remove_targets(struct move *move, struct error *error)
 
 static int done(struct move *move UNUSED, bool *is_done, struct error *error UNUSED)
 {
-    *is_done = false; /* ceph_image_create looks for itself */
+    *is_done = false; /* claim looks for itself */
     return 0;
 }
 

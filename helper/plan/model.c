@@ -54,6 +54,8 @@ static void destination_clear(struct plan_destination *destination)
     free(destination->cache);
     free(destination->discard);
     free(destination->detect_zeroes);
+    free(destination->old_disk);
+    free(destination->old_definition);
 }
 
 void plan_free(struct plan *plan)
@@ -72,8 +74,15 @@ void plan_free(struct plan *plan)
         free(disk->source_pool);
         free(disk->source_name_space);
         free(disk->source_image);
+        free(disk->source_id);
     }
     free(plan->disks.items);
+    for (size_t i = 0; i < plan->networks.count; i++) {
+        free(plan->networks.items[i].mac);
+        free(plan->networks.items[i].from);
+        free(plan->networks.items[i].to);
+    }
+    free(plan->networks.items);
     text_list_clear(&plan->warnings);
     free(plan->domain);
     free(plan->uuid);
@@ -93,11 +102,4 @@ const char *plan_action_word(enum plan_action action)
 const char *plan_strategy_word(enum plan_strategy strategy)
 {
     return strategy == STRATEGY_DANCE ? "dance" : "keep";
-}
-
-char *plan_destination_describe(const struct plan_destination *destination)
-{
-    return text_format("%s/%s%s%s/%s", destination->cluster.name, destination->pool,
-                       destination->name_space ? "/" : "",
-                       destination->name_space ? destination->name_space : "", destination->image);
 }

@@ -1,5 +1,4 @@
-#include "plan/plan.h"
-
+#include "plan/private.h"
 #include "plan/versions.h"
 
 #define SECTOR                                                                                     \
@@ -37,19 +36,8 @@ bool plan_is_in_tier(const struct policy *policy, const struct disk *disk,
            text_equal(pool, tier->pool) && text_equal(name_space, tier->name_space);
 }
 
-/* What the checks below look at. */
-struct view {
-    const struct plan_facts *facts;
-    const struct disk_facts *facts_of_disk;
-    const struct policy *policy;
-    const struct plan_request *request;
-    const struct domain *domain; /* live, else inactive */
-    const struct disk *disk;
-    const struct policy_tier *tier;
-};
-
-static void conclude(struct plan_disk *planned, enum plan_action action, char *reason,
-                     const char *hint)
+void plan_conclude(struct plan_disk *planned, enum plan_action action, char *reason,
+                   const char *hint)
 {
     planned->action = action;
     planned->reason = reason;
@@ -58,38 +46,42 @@ static void conclude(struct plan_disk *planned, enum plan_action action, char *r
 
 /* ---- refusals: each looks at one thing and says whether it spoke ---- */
 
+const char *plan_immovable(const struct disk *disk)
+{
+    if (disk->device == DEVICE_CDROM || disk->device == DEVICE_FLOPPY)
+        return "it is a removable medium, not a disk";
+    if (disk->device == DEVICE_LUN)
+        return "it is a whole SCSI device (device='lun') that QEMU cannot mirror";
+    if (disk->source.type == SOURCE_VHOST_USER)
+        return "its data goes through another process (vhost-user), not through QEMU";
+    if (disk->source.type == SOURCE_NONE)
+        return "it is an empty drive";
+    if (disk->source.type == SOURCE_OTHER)
+        return "its source type is not one that can be mirrored";
+    if (disk->readonly)
+        return "it is read-only";
+    if (disk->shareable)
+        return "it is shareable: another guest may be writing to it, and a mirror would lose that";
+    if (disk->transient)
+        return "it is transient: its changes are thrown away with the guest";
+    return disk->encrypted ? "it is encrypted" : NULL;
+}
+
 static bool refuse_kind(const struct view *view, struct plan_disk *planned)
 {
     const struct disk *disk = view->disk;
-    const char *why = NULL;
-    if (disk->device == DEVICE_CDROM || disk->device == DEVICE_FLOPPY)
-        why = "it is a removable medium, not a disk";
-    else if (disk->device == DEVICE_LUN)
-        why = "it is a whole SCSI device (device='lun') that QEMU cannot mirror";
-    else if (disk->source.type == SOURCE_VHOST_USER)
-        why = "its data goes through another process (vhost-user), not through QEMU";
-    else if (disk->source.type == SOURCE_NONE)
-        why = "it is an empty drive";
-    else if (disk->source.type == SOURCE_OTHER)
-        why = "its source type is not one that can be mirrored";
-    else if (disk->readonly)
-        why = "it is read-only";
-    else if (disk->shareable)
-        why = "it is shareable: another guest may be writing to it, and a mirror would lose that";
-    else if (disk->transient)
-        why = "it is transient: its changes are thrown away with the guest";
-    else if (disk->encrypted)
-        why = "it is encrypted";
+    const char *why = plan_immovable(disk);
     if (!why)
         return false;
     /* Nobody means a medium unless he names it. */
     bool removable = disk->device == DEVICE_CDROM || disk->device == DEVICE_FLOPPY ||
                      disk->source.type == SOURCE_NONE;
     bool named = view->request->target_count > 0;
-    conclude(planned, removable && !named ? PLAN_LEAVE : PLAN_REFUSE, text_dup(why),
-             removable && !named ? NULL
-                                 : "leave it out with a rule 'leave: true', or choose the other "
-                                   "disks with --disk");
+    plan_conclude(planned, removable && !named ? PLAN_LEAVE : PLAN_REFUSE, text_dup(why),
+                  removable && !named
+                      ? NULL
+                      : "leave it out with a rule 'leave: true', or choose the other "
+                        "disks with --disk");
     return true;
 }
 
@@ -97,49 +89,92 @@ static bool refuse_slices(const struct view *view, struct plan_disk *planned)
 {
     if (!view->disk->has_slices)
         return false;
-    conclude(planned, PLAN_REFUSE, text_dup("it is a slice of a larger file"), NULL);
+    plan_conclude(planned, PLAN_REFUSE, text_dup("it is a slice of a larger file"), NULL);
     return true;
 }
 
-static bool refuse_job(const struct view *view, struct plan_disk *planned)
+const struct disk_facts *plan_facts_of(const struct plan_facts *facts, const char *target)
+{
+    for (size_t i = 0; i < facts->disks.count; i++)
+        if (text_equal(facts->disks.items[i].target, target))
+            return &facts->disks.items[i];
+    return NULL;
+}
+
+bool plan_refuse_job(const struct view *view, struct plan_disk *planned)
 {
     if (!view->disk->has_mirror)
         return false;
-    conclude(planned, PLAN_REFUSE, text_dup("a block job is at work on it already"),
-             "'virsh blockjob DOMAIN TARGET' shows it; wait for it or end it with --abort");
+    plan_conclude(planned, PLAN_REFUSE, text_dup("a block job is at work on it already"),
+                  "'virsh blockjob DOMAIN TARGET' shows it; wait for it or end it with --abort");
     return true;
 }
 
-static bool leave_when_there(const struct view *view, struct plan_disk *planned)
+bool plan_leave_when_there(const struct view *view, struct plan_disk *planned)
 {
     if (!plan_is_in_tier(view->policy, view->disk, view->tier))
         return false;
-    conclude(planned, PLAN_LEAVE, text_format("it is in tier '%s' already", view->tier->name),
-             NULL);
+    plan_conclude(planned, PLAN_LEAVE, text_format("it is in tier '%s' already", view->tier->name),
+                  NULL);
     return true;
 }
 
 /* The persistent definition may have been edited for the next start. */
-static bool refuse_edited(const struct view *view, struct plan_disk *planned)
+bool plan_refuse_edited(const struct view *view, struct plan_disk *planned)
 {
     const struct domain *inactive = view->facts->inactive;
     const struct disk *defined = inactive ? domain_disk(inactive, view->disk->target) : NULL;
     if (!defined || disk_source_same(&defined->source, &view->disk->source))
         return false;
     AUTO_FREE char *source = disk_source_describe(&defined->source);
-    conclude(
+    plan_conclude(
         planned, PLAN_REFUSE,
         text_format("its definition names another source (%s) than the running guest uses", source),
         "make the definition and the guest agree first: edit it, or restart the guest");
     return true;
 }
 
-static bool refuse_size(const struct view *view, struct plan_disk *planned)
+bool plan_refuse_size(const struct view *view, struct plan_disk *planned)
 {
-    if (view->facts_of_disk && view->facts_of_disk->size_known)
+    const struct disk_facts *facts = view->facts_of_disk;
+    if (facts && facts->size_known)
         return false;
-    conclude(planned, PLAN_REFUSE, text_dup("its size cannot be read"),
-             "'virsh domblkinfo DOMAIN TARGET' should show it");
+    if (facts && facts->source_problem && !facts->source_is_rbd) {
+        plan_conclude(planned, PLAN_REFUSE, text_dup(facts->source_problem), facts->source_hint);
+        return true;
+    }
+    plan_conclude(planned, PLAN_REFUSE, text_dup("its size cannot be read"),
+                  "'virsh domblkinfo DOMAIN TARGET' should show it");
+    return true;
+}
+
+/* A guest of another host may well use the same image. */
+bool plan_refuse_watched(const struct view *view, struct plan_disk *planned)
+{
+    const struct ceph_image *image = &view->facts_of_disk->source_image;
+    if (view->facts->state.active || !view->facts_of_disk->source_seen || !image->watchers.count)
+        return false;
+    plan_conclude(planned, PLAN_REFUSE,
+                  text_format("the domain is off, but %s has the source image open",
+                              image->watchers.items[0]),
+                  "'rbd status' shows who it is; the watch of a client that was killed goes away "
+                  "within about 30 s");
+    return true;
+}
+
+static bool wants_snapshots(const struct view *view)
+{
+    return view->policy->source_snapshots == SNAPSHOTS_COPY && !view->facts->state.active &&
+           view->facts_of_disk->source_image.snapshots > 0;
+}
+
+static bool refuse_uneven(struct plan_disk *planned)
+{
+    plan_conclude(planned, PLAN_REFUSE,
+                  text_dup("its source has snapshots that cannot be copied along: of its group, or "
+                           "of another size than it has now"),
+                  "remove those ('rbd snap ls --all' lists them), or leave all of them behind: "
+                  "'source: {snapshots: leave, allow_loss: [snapshots]}'");
     return true;
 }
 
@@ -149,7 +184,7 @@ static bool refuse_loss(const struct view *view, struct plan_disk *planned)
     if (!facts->source_is_rbd)
         return false;
     if (!facts->source_seen) {
-        conclude(
+        plan_conclude(
             planned, PLAN_REFUSE,
             text_format("its source image cannot be examined for snapshots and clones: %s",
                         facts->source_problem),
@@ -168,35 +203,43 @@ static bool refuse_loss(const struct view *view, struct plan_disk *planned)
         {image->mirrored, LOSS_MIRRORING, "RBD mirroring to another cluster", "mirroring"},
         {image->features & (1ull << 6), LOSS_JOURNALING, "RBD journaling", "journaling"},
     };
+    if (wants_snapshots(view)) {
+        if (image->snapshots_uneven)
+            return refuse_uneven(planned);
+        planned->takes_snapshots = true;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(losses); i++) {
-        if (!losses[i].has || (view->policy->allow_loss & losses[i].loss))
+        if (!losses[i].has || (view->policy->allow_loss & losses[i].loss) ||
+            (losses[i].loss == LOSS_SNAPSHOTS && planned->takes_snapshots))
             continue;
         AUTO_FREE char *hint =
             text_format("remove that first, or accept the loss in the policy: "
                         "'source: {allow_loss: [%s]}'; the source itself is kept either way",
                         losses[i].word);
-        conclude(planned, PLAN_REFUSE,
-                 text_format("its source has %s, which a live mirror does not take along",
-                             losses[i].what),
-                 hint);
+        plan_conclude(
+            planned, PLAN_REFUSE,
+            text_format("its source has %s, which a copy of its contents does not take along",
+                        losses[i].what),
+            hint);
         return true;
     }
     return false;
 }
 
-static bool refuse_versions(const struct view *view, struct plan_disk *planned)
+bool plan_refuse_versions(const struct view *view, struct plan_disk *planned)
 {
     const struct virt_versions *versions = &view->facts->versions;
     const struct known_bug *bug = NULL;
-    if (text_equal(view->disk->source.protocol, "rbd"))
+    bool live = view->facts->state.active; /* QEMU copies */
+    if (live && text_equal(view->disk->source.protocol, "rbd"))
         bug = known_bug(BUG_RBD_BLOCK_STATUS, versions);
-    if (!bug && text_equal(view->disk->discard, "unmap"))
+    if (live && !bug && text_equal(view->disk->discard, "unmap"))
         bug = known_bug(BUG_MIRROR_START, versions);
-    if (!bug && view->tier->name_space)
+    if (!bug && planned->destination.name_space)
         bug = known_bug(BUG_NAMESPACE, versions);
     if (!bug)
         return false;
-    conclude(planned, PLAN_REFUSE, text_dup(bug->what), bug->remedy);
+    plan_conclude(planned, PLAN_REFUSE, text_dup(bug->what), bug->remedy);
     return true;
 }
 
@@ -204,17 +247,18 @@ static bool refuse_target(const struct view *view, struct plan_disk *planned)
 {
     const struct disk_facts *facts = view->facts_of_disk;
     if (facts->target_problem) {
-        conclude(planned, PLAN_REFUSE, text_dup(facts->target_problem), facts->target_hint);
+        plan_conclude(planned, PLAN_REFUSE, text_dup(facts->target_problem), facts->target_hint);
         return true;
     }
     if (facts->target_exists) {
         AUTO_FREE char *name = plan_destination_describe(&planned->destination);
-        conclude(planned, PLAN_REFUSE, text_format("target image %s exists already", name),
-                 facts->target_owner
-                     ? "an earlier move made it: 'virt-pivot history' tells which, 'virt-pivot "
-                       "recover' reclaims it if that move is dead"
-                     : "virt-pivot did not make it and will not touch it: rename or remove it, or "
-                       "change the tier's image: template");
+        plan_conclude(
+            planned, PLAN_REFUSE, text_format("target image %s exists already", name),
+            facts->target_owner
+                ? "an earlier move made it: 'virt-pivot history' tells which, 'virt-pivot "
+                  "recover' reclaims it if that move is dead"
+                : "virt-pivot did not make it and will not touch it: rename or remove it, or "
+                  "change the tier's image: template");
         return true;
     }
     return false;
@@ -222,27 +266,28 @@ static bool refuse_target(const struct view *view, struct plan_disk *planned)
 
 /* In the order in which an operator would want to hear of them. */
 static bool (*const checks[])(const struct view *, struct plan_disk *) = {
-    leave_when_there, refuse_slices,   refuse_job,  refuse_edited,
-    refuse_size,      refuse_versions, refuse_loss, refuse_target,
+    plan_leave_when_there, refuse_slices, plan_refuse_job,     plan_refuse_edited, plan_refuse_size,
+    plan_refuse_versions,  refuse_loss,   plan_refuse_watched, refuse_target,
 };
 
 /* ---- one disk ---- */
 
 static bool wants_synchronous(const struct view *view)
 {
-    if (view->tier->copy_mode == COPY_BACKGROUND || view->facts->versions.libvirt < 8000000)
+    if (!view->facts || !view->facts->state.active || view->tier->copy_mode == COPY_BACKGROUND ||
+        view->facts->versions.libvirt < 8000000)
         return false;
     return !known_bug(BUG_SYNCHRONOUS, &view->facts->versions);
 }
 
-static void set_destination(const struct view *view, struct plan_disk *planned)
+void plan_set_destination(const struct view *view, uint64_t capacity, const char *image,
+                          struct plan_disk *planned)
 {
     const struct policy_tier *tier = view->tier;
-    uint64_t capacity = view->facts_of_disk->capacity;
     planned->destination = (struct plan_destination){
         .pool = text_dup(tier->pool),
         .name_space = text_dup(tier->name_space),
-        .image = text_dup(view->facts_of_disk->target_image),
+        .image = text_dup(image),
         .data_pool = text_dup(tier->data_pool),
         .size = (capacity + SECTOR - 1) / SECTOR * SECTOR,
         .object_size = tier->object_size,
@@ -269,33 +314,50 @@ static void set_source_image(const struct view *view, struct plan_disk *planned)
     planned->prepare_source = view->policy->prepare_source && !facts->source_image.allocated_known;
 }
 
-/* A bandwidth limit counts the holes too, unless the running disk has discard='unmap': QEMU then
- * zeroes the target all at once before it copies (qemu block/mirror.c, mirror_dirty_init). */
-static uint64_t expected_seconds(const struct view *view, const struct plan_disk *planned)
+/* A bandwidth limit of a mirror counts the holes too, unless the running disk has discard='unmap':
+ * QEMU then zeroes the target all at once before it copies (qemu block/mirror.c,
+ * mirror_dirty_init). */
+uint64_t plan_expected_seconds(const struct view *view, const struct plan_disk *planned)
 {
     double rate = view->facts->assumed_rate;
     double limit = (double)planned->destination.bandwidth;
     if (rate <= 0)
         return 0;
     double seconds = (double)planned->allocated / rate;
-    bool holes_count = !text_equal(view->disk->discard, "unmap");
+    bool holes_count = view->facts->state.active && !text_equal(view->disk->discard, "unmap");
     double paced = holes_count ? (double)planned->capacity : (double)planned->allocated;
     if (limit > 0 && paced / limit > seconds)
         seconds = paced / limit;
     return (uint64_t)seconds + 1;
 }
 
+void plan_introduce(const struct view *view, struct policy_decision decision,
+                    struct plan_disk *planned)
+{
+    planned->target = text_dup(view->disk->target);
+    planned->bus = text_dup(view->disk->bus);
+    planned->source = disk_source_describe(&view->disk->source);
+    planned->rule = decision.rule ? text_dup(decision.rule->name) : NULL;
+    planned->tier = decision.tier ? text_dup(decision.tier->name) : NULL;
+}
+
+bool plan_leave_by_rule(struct policy_decision decision, struct plan_disk *planned)
+{
+    if (decision.tier)
+        return false;
+    plan_conclude(planned, PLAN_LEAVE,
+                  decision.rule ? text_format("rule '%s' leaves it", decision.rule->name)
+                                : text_dup("no rule of the policy matches it"),
+                  NULL);
+    return true;
+}
+
 static void plan_one(const struct view *base, const struct disk *disk, struct plan_disk *planned)
 {
     struct view view = *base;
     view.disk = disk;
-    for (size_t i = 0; i < view.facts->disks.count; i++)
-        if (text_equal(view.facts->disks.items[i].target, disk->target))
-            view.facts_of_disk = &view.facts->disks.items[i];
+    view.facts_of_disk = plan_facts_of(view.facts, disk->target);
 
-    planned->target = text_dup(disk->target);
-    planned->bus = text_dup(disk->bus);
-    planned->source = disk_source_describe(&disk->source);
     if (view.facts_of_disk && view.facts_of_disk->size_known) {
         planned->size_known = true;
         planned->capacity = view.facts_of_disk->capacity;
@@ -305,34 +367,26 @@ static void plan_one(const struct view *base, const struct disk *disk, struct pl
     struct policy_decision decision =
         plan_decide(view.policy, view.request, view.domain, disk, planned->capacity);
     view.tier = decision.tier;
-    planned->rule = decision.rule ? text_dup(decision.rule->name) : NULL;
-
+    plan_introduce(&view, decision, planned);
     if (!plan_is_requested(view.request, disk->target)) {
-        conclude(planned, PLAN_LEAVE, text_dup("not asked for"), NULL);
+        plan_conclude(planned, PLAN_LEAVE, text_dup("not asked for"), NULL);
         return;
     }
-    if (!view.tier) {
-        conclude(planned, PLAN_LEAVE,
-                 decision.rule ? text_format("rule '%s' leaves it", decision.rule->name)
-                               : text_dup("no rule of the policy matches it"),
-                 NULL);
-        return;
-    }
-    planned->tier = text_dup(view.tier->name);
-    if (refuse_kind(&view, planned))
+    if (plan_leave_by_rule(decision, planned) || refuse_kind(&view, planned))
         return;
     if (view.facts_of_disk)
-        set_destination(&view, planned);
+        plan_set_destination(&view, view.facts_of_disk->capacity, view.facts_of_disk->target_image,
+                             planned);
     for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
         if (checks[i](&view, planned))
             return;
     set_source_image(&view, planned);
-    planned->expected_seconds = expected_seconds(&view, planned);
-    conclude(planned, PLAN_MOVE,
-             decision.rule ? text_format("rule '%s' wants it in tier '%s'", decision.rule->name,
-                                         view.tier->name)
-                           : text_format("tier '%s' was asked for", view.tier->name),
-             NULL);
+    planned->expected_seconds = plan_expected_seconds(&view, planned);
+    plan_conclude(planned, PLAN_MOVE,
+                  decision.rule ? text_format("rule '%s' wants it in tier '%s'",
+                                              decision.rule->name, view.tier->name)
+                                : text_format("tier '%s' was asked for", view.tier->name),
+                  NULL);
 }
 
 /* ---- the domain ---- */
@@ -352,17 +406,21 @@ static const char *undefining_loses(const struct plan_facts *facts)
     return NULL;
 }
 
-static void choose_strategy(const struct plan_facts *facts, const struct policy *policy,
-                            struct plan *plan)
+void plan_choose_strategy(const struct plan_facts *facts, enum policy_definition wanted,
+                          struct plan *plan)
 {
     const char *loss = undefining_loses(facts);
-    if (!facts->state.persistent) {
+    if (!facts->state.active) {
+        plan->strategy = STRATEGY_KEEP;
+        plan->strategy_reason = text_dup("it is off: virt-pivot copies, and its definition names "
+                                         "the new disks when all is there");
+    } else if (!facts->state.persistent) {
         plan->strategy = STRATEGY_KEEP;
         plan->strategy_reason = text_dup("it is transient and has no definition to save");
-    } else if (policy->definition == DEFINITION_KEEP) {
+    } else if (wanted == DEFINITION_KEEP) {
         plan->strategy = STRATEGY_KEEP;
         plan->strategy_reason = text_dup("the policy says so");
-    } else if (policy->definition == DEFINITION_DANCE) {
+    } else if (wanted == DEFINITION_DANCE) {
         plan->strategy = STRATEGY_DANCE;
         plan->strategy_reason = text_dup("the policy says so");
         if (loss && !plan->blocker) {
@@ -377,17 +435,34 @@ static void choose_strategy(const struct plan_facts *facts, const struct policy 
     }
 }
 
-static void find_blocker(const struct plan_facts *facts, struct plan *plan)
+/* A guest that is saved comes back by what its saved state says, which names the old disks. */
+static const char *saved_state_astray(const struct plan_facts *facts, bool is_led)
 {
-    if (!facts->state.active) {
-        plan->blocker = text_dup("it is not running, and only running domains can be moved");
-        plan->blocker_hint = text_dup("start it first: 'virsh start'");
+    if (facts->state.active || !facts->state.managed_save)
+        return NULL;
+    if (facts->hook_missing)
+        return "virt-pivot's hook, which would lead it to its new disks, is not installed here";
+    return is_led ? NULL
+                  : "the policy forbids the hook to lead it to its new disks "
+                    "(triggers: {on_restore: false})";
+}
+
+void plan_find_blocker(const struct plan_facts *facts, bool saved_state_is_led, struct plan *plan)
+{
+    const char *astray = saved_state_astray(facts, saved_state_is_led);
+    if (facts->state.arriving || (!facts->state.active && !facts->state.persistent)) {
+        plan->blocker = text_dup("it is on its way to this host");
+        plan->blocker_hint = text_dup("wait until its migration has ended");
     } else if (facts->other_move) {
         plan->blocker = text_format("%s is at work on it", facts->other_move);
         plan->blocker_hint = text_dup("'virt-pivot status' shows it; 'virt-pivot cancel' ends it");
     } else if (facts->state.job) {
         plan->blocker = text_format("a %s is under way", facts->state.job);
         plan->blocker_hint = text_dup("'virsh domjobinfo' shows it; wait for its end");
+    } else if (astray) {
+        plan->blocker = text_format("its state is saved (managed save), and %s", astray);
+        plan->blocker_hint = text_dup("'virt-pivot check' says more about the hook; or start the "
+                                      "guest ('virsh start'), and move it while it runs");
     }
 }
 
@@ -414,12 +489,16 @@ static void warn(struct plan *plan, const struct policy *policy, const struct pl
                 "disk %s is copied in the background: a synchronous mirror is not reliable before "
                 "libvirt 8.0 and QEMU 8.0",
                 disk->target);
-        if (!disk->allocated_exact && disk->allocated == disk->capacity && disk->source_image &&
-            !disk->prepare_source)
+        if (facts->state.active && !disk->allocated_exact && disk->allocated == disk->capacity &&
+            disk->source_image && !disk->prepare_source)
             *text_list_add(&plan->warnings) =
                 text_format("disk %s: its source has no fast-diff, so holes will be copied as data",
                             disk->target);
     }
+    if (facts->state.managed_save && !facts->state.active && plan_count(plan, PLAN_MOVE))
+        *text_list_add(&plan->warnings) =
+            text_dup("its state is saved: without virt-pivot's hook it would come back on its old "
+                     "disks");
     if (facts->state.snapshots && plan_count(plan, PLAN_MOVE))
         *text_list_add(&plan->warnings) =
             text_format("libvirt keeps %u snapshot(s) of it: what they hold stays with the old "
@@ -464,12 +543,16 @@ int plan_make(const struct plan_facts *facts, const struct policy *policy,
     plan->autostart = facts->state.autostart;
     plan->stuck_after = policy->stuck_after;
     plan->max_latency = policy->max_latency;
-    find_blocker(facts, plan);
-    choose_strategy(facts, policy, plan);
+    plan->verify = policy->verify == VERIFY_FULL;
+    plan->source_after = policy->source_after;
+    plan->grace = policy->source_grace;
+    plan_find_blocker(facts, policy->on_restore, plan);
+    plan_choose_strategy(facts, policy->definition, plan);
 
     struct view view = {.facts = facts, .policy = policy, .request = request, .domain = domain};
     for (size_t i = 0; i < domain->disks.count; i++)
         plan_one(&view, &domain->disks.items[i], plan_disks_add(&plan->disks));
+    plan_choose_migration(facts, policy, plan);
     warn(plan, policy, facts);
     *result = plan;
     return 0;

@@ -67,6 +67,9 @@ static const struct field destination_fields[] = {
     TEXT(plan_destination, detect_zeroes),
     NUMBER(plan_destination, bandwidth),
     FLAG(plan_destination, synchronous),
+    TEXT(plan_destination, old_disk),
+    TEXT(plan_destination, old_definition),
+    FLAG(plan_destination, clears_iotune),
 };
 static const struct field disk_fields[] = {
     TEXT(plan_disk, target),
@@ -83,15 +86,24 @@ static const struct field disk_fields[] = {
     NUMBER(plan_disk, expected_seconds),
     STRUCT(plan_disk, destination, destination_fields),
     FLAG(plan_disk, prepare_source),
+    FLAG(plan_disk, takes_snapshots),
     STRUCT(plan_disk, source_cluster, cluster_fields),
     TEXT(plan_disk, source_pool),
     TEXT(plan_disk, source_name_space),
     TEXT(plan_disk, source_image),
+    TEXT(plan_disk, source_id),
+};
+static const struct field network_fields[] = {
+    TEXT(plan_network, mac),
+    TEXT(plan_network, from),
+    TEXT(plan_network, to),
 };
 static const struct field plan_fields[] = {
     TEXT(plan, domain),          TEXT(plan, uuid),          FLAG(plan, active),
     FLAG(plan, persistent),      FLAG(plan, autostart),     WORD(plan, strategy),
     TEXT(plan, strategy_reason), NUMBER(plan, stuck_after), REAL(plan, max_latency),
+    FLAG(plan, verify),          WORD(plan, source_after),  NUMBER(plan, grace),
+    FLAG(plan, migrates),
 };
 
 static struct json_object *write_fields(const void *object, const struct field *fields,
@@ -166,6 +178,11 @@ char *plan_to_record(const struct plan *plan)
         json_object_array_add(
             disks, write_fields(&plan->disks.items[i], disk_fields, ARRAY_SIZE(disk_fields)));
     json_object_object_add(json, "disks", disks);
+    struct json_object *networks = json_object_new_array();
+    for (size_t i = 0; i < plan->networks.count; i++)
+        json_object_array_add(networks, write_fields(&plan->networks.items[i], network_fields,
+                                                     ARRAY_SIZE(network_fields)));
+    json_object_object_add(json, "networks", networks);
     return text_dup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
 }
 
@@ -184,6 +201,12 @@ int plan_from_record(const char *text, struct plan **result, struct error *error
     for (size_t i = 0; i < json_object_array_length(disks); i++)
         read_fields(json_object_array_get_idx(disks, i), plan_disks_add(&plan->disks), disk_fields,
                     ARRAY_SIZE(disk_fields));
+    struct json_object *networks = NULL; /* not in records of the first version */
+    if (json_object_object_get_ex(json, "networks", &networks) &&
+        json_object_is_type(networks, json_type_array))
+        for (size_t i = 0; i < json_object_array_length(networks); i++)
+            read_fields(json_object_array_get_idx(networks, i), plan_networks_add(&plan->networks),
+                        network_fields, ARRAY_SIZE(network_fields));
     *result = plan;
     return 0;
 }
@@ -199,7 +222,7 @@ static struct json_object *disk_json(const struct plan_disk *disk)
 {
     struct json_object *json = json_object_new_object();
     AUTO_FREE char *destination =
-        disk->destination.image ? plan_destination_describe(&disk->destination) : NULL;
+        plan_has_destination(disk) ? plan_destination_describe(&disk->destination) : NULL;
     json_object_object_add(json, "target", text_or_null(disk->target));
     json_object_object_add(json, "source", text_or_null(disk->source));
     json_object_object_add(json, "action", json_object_new_string(plan_action_word(disk->action)));
@@ -227,6 +250,7 @@ struct json_object *plan_json(const struct plan *plan)
     json_object_object_add(json, "active", json_object_new_boolean(plan->active));
     json_object_object_add(json, "definition",
                            json_object_new_string(plan_strategy_word(plan->strategy)));
+    json_object_object_add(json, "migrates", json_object_new_boolean(plan->migrates));
     json_object_object_add(json, "blocker", text_or_null(plan->blocker));
     struct json_object *disks = json_object_new_array();
     for (size_t i = 0; i < plan->disks.count; i++)

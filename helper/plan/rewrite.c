@@ -1,62 +1,4 @@
-#include "plan/plan.h"
-
-DEFINE_VECTOR(host_list, struct network_host);
-
-/* "a:1,[::1]:2,c" → hosts whose strings point into *text, which is cut up. */
-static struct host_list split_mons(char *text)
-{
-    struct host_list hosts = {0};
-    char *rest = NULL;
-    for (char *mon = strtok_r(text, ",", &rest); mon; mon = strtok_r(NULL, ",", &rest)) {
-        struct network_host *host = host_list_add(&hosts);
-        char *bracket = *mon == '[' ? strchr(mon, ']') : NULL;
-        char *colon = strrchr(bracket ? bracket : mon, ':');
-        if (colon) {
-            *colon = '\0';
-            host->port = colon + 1;
-        }
-        if (bracket) {
-            *bracket = '\0';
-            mon++;
-        }
-        host->name = mon;
-    }
-    return hosts;
-}
-
-struct rbd_destination plan_rbd_destination(const struct plan_destination *destination,
-                                            struct network_host **hosts)
-{
-    const struct plan_cluster *cluster = &destination->cluster;
-    struct host_list list = {0};
-    if (cluster->mons) {
-        /* One block for the hosts and the text they point into, so that one free(3) is enough. */
-        AUTO_FREE char *mons = text_dup(cluster->mons);
-        size_t length = strlen(mons) + 1;
-        list = split_mons(mons);
-        size_t bytes = list.count * sizeof(*list.items);
-        list.items = memory_resize(list.items, bytes + length, 1);
-        char *copy = (char *)list.items + bytes;
-        memcpy(copy, mons, length);
-        for (size_t i = 0; i < list.count; i++) {
-            list.items[i].name = copy + (list.items[i].name - mons);
-            if (list.items[i].port)
-                list.items[i].port = copy + (list.items[i].port - mons);
-        }
-    }
-    *hosts = list.items;
-    return (struct rbd_destination){
-        .hosts = list.items,
-        .host_count = list.count,
-        .config_file = cluster->conf,
-        .user = cluster->user,
-        .secret_uuid = cluster->secret_is_uuid ? cluster->secret : NULL,
-        .secret_usage = cluster->secret_is_uuid ? NULL : cluster->secret,
-        .pool = destination->pool,
-        .name_space = destination->name_space,
-        .image = destination->image,
-    };
-}
+#include "plan/private.h"
 
 struct iotune plan_iotune(const struct policy_qos *qos)
 {
@@ -90,8 +32,21 @@ static bool chosen(const struct plan_disk *disk, const char *const *targets, siz
     return !targets;
 }
 
-int plan_rewrite(const struct plan *plan, const struct domain *domain, const char *const *targets,
-                 size_t target_count, char **xml, struct error *error)
+static int rewrite_networks(const struct plan *plan, const struct domain *domain, char **xml,
+                            struct error *error)
+{
+    size_t count = plan->networks.count;
+    AUTO_FREE struct network_rename *renames = memory_new(count, sizeof(*renames));
+    for (size_t i = 0; i < count; i++) {
+        const struct plan_network *network = &plan->networks.items[i];
+        renames[i] = (struct network_rename){network->mac, network->from, network->to};
+    }
+    return domain_rename_networks(domain, renames, count, xml, error);
+}
+
+static int rewrite_disks(const struct plan *plan, const struct domain *domain,
+                         const char *const *targets, size_t target_count, char **xml,
+                         struct error *error)
 {
     size_t room = plan->disks.count;
     AUTO_FREE struct disk_rewrite *rewrites = memory_new(room, sizeof(*rewrites));
@@ -100,9 +55,9 @@ int plan_rewrite(const struct plan *plan, const struct domain *domain, const cha
     size_t count = 0;
     for (size_t i = 0; i < room; i++) {
         const struct plan_disk *disk = &plan->disks.items[i];
-        if (!chosen(disk, targets, target_count))
-            continue;
         const struct plan_destination *destination = &disk->destination;
+        if (destination->old_disk || !chosen(disk, targets, target_count))
+            continue;
         iotunes[count] = plan_iotune(&destination->qos);
         rewrites[count] = (struct disk_rewrite){
             .target = disk->target,
@@ -118,4 +73,41 @@ int plan_rewrite(const struct plan *plan, const struct domain *domain, const cha
     for (size_t i = 0; i < count; i++)
         free(hosts[i]);
     return result;
+}
+
+/* Each disk that goes back gets its old element, byte for byte. */
+static int put_back_disks(const struct plan *plan, const struct domain *domain,
+                          const char *const *targets, size_t target_count, char **xml,
+                          struct error *error)
+{
+    for (size_t i = 0; i < plan->disks.count; i++) {
+        const struct plan_disk *disk = &plan->disks.items[i];
+        const struct plan_destination *destination = &disk->destination;
+        if (!destination->old_disk || !chosen(disk, targets, target_count))
+            continue;
+        const char *element = !domain->live && destination->old_definition
+                                  ? destination->old_definition
+                                  : destination->old_disk;
+        CLEANUP(domain_freep) struct domain *halfway = NULL;
+        CLEANUP(text_burn) char *half = STEAL(*xml);
+        if (domain_parse(half, strlen(half), &halfway, error) < 0 ||
+            domain_replace_disk(halfway, element, xml, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int plan_rewrite(const struct plan *plan, const struct domain *domain, const char *const *targets,
+                 size_t target_count, char **xml, struct error *error)
+{
+    if (rewrite_disks(plan, domain, targets, target_count, xml, error) < 0 ||
+        put_back_disks(plan, domain, targets, target_count, xml, error) < 0)
+        return -1;
+    if (plan->networks.count == 0)
+        return 0;
+    CLEANUP(text_burn) char *half = STEAL(*xml);
+    CLEANUP(domain_freep) struct domain *halfway = NULL;
+    return domain_parse(half, strlen(half), &halfway, error) < 0
+               ? -1
+               : rewrite_networks(plan, halfway, xml, error);
 }

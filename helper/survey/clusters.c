@@ -55,12 +55,13 @@ static int connect_to(struct clusters *clusters, const struct plan_cluster *who,
     CLEANUP(text_burn) char *key = NULL;
     bool keyring = who->keyring && access(who->keyring, R_OK) == 0;
     if (who->user && !keyring) {
-        if (!who->secret) {
+        if (!who->secret || !clusters->virt) {
             error_set(error, ERROR_DENIED, "cluster '%s': there is no key for user '%s'%s%s",
                       who->name, who->user, who->keyring ? ": cannot read keyring " : "",
                       who->keyring ? who->keyring : "");
-            return error_hint(error, "give the cluster a keyring that you may read, or a libvirt "
-                                     "secret, in the policy");
+            return error_hint(error,
+                              "give the cluster a keyring that you may read%s, in the policy",
+                              clusters->virt ? ", or a libvirt secret" : "");
         }
         if (virt_secret(clusters->virt, who->secret, who->secret_is_uuid, &key, error) < 0)
             return error_prefix(error, "cluster '%s'", who->name);

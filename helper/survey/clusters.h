@@ -8,7 +8,7 @@
 
 struct clusters;
 
-/* virt lends its secrets; it must outlive the clusters. */
+/* virt lends its secrets; it must outlive the clusters. NULL: keyrings alone have to do. */
 struct clusters *clusters_new(struct virt *virt) MUST_CHECK;
 void clusters_free(struct clusters *clusters);
 DEFINE_CLEANUP(struct clusters, clusters_free);

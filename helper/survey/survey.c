@@ -1,6 +1,7 @@
 #include "survey/survey.h"
 
 #include "base/units.h"
+#include "survey/source_open.h"
 
 #define DEFAULT_RATE (100e6) /* bytes per second, until moves have been measured */
 #define DEFAULT_CONF "/etc/ceph/ceph.conf"
@@ -59,8 +60,32 @@ static void look_at_source_image(struct clusters *clusters, const struct policy 
     facts->source_seen = true;
 }
 
-static void look_at_size(struct virt *virt, const struct policy *policy, const char *uuid,
-                         const struct disk *disk, struct disk_facts *facts)
+/* Of a disk that no QEMU has open: libvirt knows no more of it than a file's name tells, and not
+ * what lies below it. Reading it is what a move will do. */
+static void look_at_idle_disk(struct virt *virt, const struct disk *disk, struct disk_facts *facts)
+{
+    AUTO_ERROR struct error error = {0};
+    CLEANUP(blocks_closep) struct blocks *blocks = NULL;
+    uint64_t data = 0;
+    if (disk->device != DEVICE_DISK || disk->source.type == SOURCE_NONE)
+        return;
+    if (source_open(virt, disk, SOURCE_IDLE, &blocks, &error) < 0 ||
+        blocks_data(blocks, &data, &error) < 0) {
+        free(facts->source_problem);
+        free(facts->source_hint);
+        facts->source_problem = STEAL(error.message);
+        facts->source_hint = STEAL(error.hint);
+        return;
+    }
+    facts->size_known = true;
+    facts->capacity = blocks_size(blocks);
+    facts->allocated = data;
+    facts->allocated_exact = blocks_knows_holes(blocks);
+}
+
+static void look_at_size(struct virt *virt, const struct policy *policy,
+                         const struct plan_facts *domain, const struct disk *disk,
+                         struct disk_facts *facts)
 {
     AUTO_ERROR struct error error = {0};
     struct virt_disk_size size = {0};
@@ -72,9 +97,14 @@ static void look_at_size(struct virt *virt, const struct policy *policy, const c
         if (policy->prepare_source && !facts->allocated_exact)
             facts->allocated = facts->source_image.used; /* once its holes are visible */
     }
+    bool rbd = disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd");
+    if (!domain->state.active && !rbd)
+        look_at_idle_disk(virt, disk, facts);
+    if (!domain->state.active)
+        return;
     /* What QEMU shows the guest counts; an image may have been resized behind its back. */
     if (disk->source.type == SOURCE_NONE ||
-        virt_disk_size(virt, uuid, disk->target, &size, &error) < 0)
+        virt_disk_size(virt, domain->uuid, disk->target, &size, &error) < 0)
         return;
     facts->size_known = true;
     facts->capacity = size.capacity;
@@ -197,6 +227,34 @@ static int check_target(struct virt *virt, struct clusters *clusters,
     return 0;
 }
 
+/* By the tier's login: whoever migrates an image changes both ends. */
+static int find_source_id(struct clusters *clusters, const struct policy_tier *tier,
+                          struct disk_facts *facts, struct error *error)
+{
+    struct plan_cluster which = {0};
+    plan_cluster_of_policy(&which, tier->cluster);
+    struct ceph_cluster *source = NULL, *target = NULL;
+    const struct ceph_image_name name = {facts->source_pool, facts->source_name_space,
+                                         facts->source_image_name};
+    int connected = clusters_get(clusters, &which, &target, error);
+    plan_cluster_clear(&which);
+    if (connected < 0 || clusters_get(clusters, &facts->source_cluster, &source, error) < 0)
+        return -1;
+    AUTO_FREE char *from = ceph_fsid(source);
+    AUTO_FREE char *to = ceph_fsid(target);
+    return text_equal(from, to)
+               ? ceph_image_id(target, &name, &facts->source_id, error)
+               : error_set(error, ERROR_FAILED, "its image does not stay in its cluster");
+}
+
+static void look_at_migration(struct clusters *clusters, const struct policy_tier *tier,
+                              struct disk_facts *facts)
+{
+    AUTO_ERROR struct error problem = {0};
+    if (facts->source_seen && find_source_id(clusters, tier, facts, &problem) < 0)
+        facts->migration_problem = STEAL(problem.message);
+}
+
 /* What the disks before this one will put into the same pool. */
 static uint64_t spoken_for(const struct plan_facts *facts, const struct policy *policy,
                            const struct plan_request *request, const struct domain *domain,
@@ -223,14 +281,16 @@ static void look_at_disk(struct virt *virt, struct clusters *clusters, const str
     struct disk_facts *found = disks_facts_add(&facts->disks);
     found->target = text_dup(disk->target);
     bool rbd = disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd");
-    look_at_size(virt, policy, facts->uuid, disk, found);
+    look_at_size(virt, policy, facts, disk, found);
     const struct policy_tier *tier =
         plan_decide(policy, request, domain, disk, found->capacity).tier;
     if (!tier || !plan_is_requested(request, disk->target) || disk->device != DEVICE_DISK)
         return;
     if (rbd) {
         look_at_source_image(clusters, policy, disk, found);
-        look_at_size(virt, policy, facts->uuid, disk, found);
+        look_at_size(virt, policy, facts, disk, found);
+        if (!facts->state.active && policy->offline == OFFLINE_MIGRATE)
+            look_at_migration(clusters, tier, found);
     }
     AUTO_ERROR struct error error = {0};
     found->target_image = policy_image_name(tier, domain, disk, &error);
@@ -248,8 +308,11 @@ void survey_clear(struct plan_facts *facts)
         free(disk->source_pool);
         free(disk->source_name_space);
         free(disk->source_image_name);
+        free(disk->source_id);
+        free(disk->migration_problem);
         ceph_image_clear(&disk->source_image);
         free(disk->source_problem);
+        free(disk->source_hint);
         free(disk->target_image);
         free(disk->target_owner);
         free(disk->target_problem);
@@ -264,12 +327,12 @@ void survey_clear(struct plan_facts *facts)
     *facts = (struct plan_facts){0};
 }
 
-int survey_domain(struct virt *virt, struct clusters *clusters, const struct policy *policy,
-                  const struct plan_request *request, const char *uuid, struct plan_facts *facts,
-                  struct error *error)
+static int look_at_guest(struct virt *virt, const char *uuid, struct plan_facts *facts,
+                         struct error *error)
 {
     facts->uuid = text_dup(uuid);
-    facts->assumed_rate = DEFAULT_RATE;
+    if (facts->assumed_rate <= 0)
+        facts->assumed_rate = DEFAULT_RATE;
     if (virt_domain(virt, uuid, &facts->state, error) < 0 ||
         virt_versions(virt, &facts->versions, error) < 0)
         return -1;
@@ -285,9 +348,35 @@ int survey_domain(struct virt *virt, struct clusters *clusters, const struct pol
         (virt_domain_xml(virt, uuid, VIRT_XML_INACTIVE, &inactive, error) < 0 ||
          domain_parse(inactive, strlen(inactive), &facts->inactive, error) < 0))
         return -1;
+    return 0;
+}
 
+int survey_domain(struct virt *virt, struct clusters *clusters, const struct policy *policy,
+                  const struct plan_request *request, const char *uuid, struct plan_facts *facts,
+                  struct error *error)
+{
+    if (look_at_guest(virt, uuid, facts, error) < 0)
+        return -1;
     const struct domain *domain = facts->live ? facts->live : facts->inactive;
     for (size_t i = 0; i < domain->disks.count; i++)
         look_at_disk(virt, clusters, policy, request, domain, &domain->disks.items[i], facts);
+    return 0;
+}
+
+int survey_guest(struct virt *virt, struct clusters *clusters, const char *uuid,
+                 struct plan_facts *facts, struct error *error)
+{
+    static const struct policy none;
+    if (look_at_guest(virt, uuid, facts, error) < 0)
+        return -1;
+    const struct domain *domain = facts->live ? facts->live : facts->inactive;
+    for (size_t i = 0; i < domain->disks.count; i++) {
+        const struct disk *disk = &domain->disks.items[i];
+        struct disk_facts *found = disks_facts_add(&facts->disks);
+        found->target = text_dup(disk->target);
+        if (disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd"))
+            look_at_source_image(clusters, &none, disk, found);
+        look_at_size(virt, &none, facts, disk, found);
+    }
     return 0;
 }

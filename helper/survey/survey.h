@@ -7,11 +7,15 @@
 
 /* Gathers what there is to know about the domain, its disks, and the tiers that the request or the
  * policy gives them. What cannot be found out about one disk is recorded in its facts; only what
- * makes a plan impossible is an error (no such domain, unreadable XML). other_move and assumed_rate
- * are the caller's to fill in. */
+ * makes a plan impossible is an error (no such domain, unreadable XML). other_move, hook_missing
+ * and assumed_rate are the caller's to fill in. */
 int survey_domain(struct virt *virt, struct clusters *clusters, const struct policy *policy,
                   const struct plan_request *request, const char *uuid, struct plan_facts *facts,
                   struct error *error) MUST_CHECK;
+
+/* The same without a policy, for a guest that goes back: the domain, and the sizes of its disks. */
+int survey_guest(struct virt *virt, struct clusters *clusters, const char *uuid,
+                 struct plan_facts *facts, struct error *error) MUST_CHECK;
 
 /* Releases what survey_domain and its caller put there. */
 void survey_clear(struct plan_facts *facts);

@@ -6,6 +6,8 @@ static enum error_code code_of(const virError *cause)
     switch (cause ? cause->code : VIR_ERR_OK) {
     case VIR_ERR_NO_DOMAIN:
     case VIR_ERR_NO_SECRET:
+    case VIR_ERR_NO_STORAGE_POOL:
+    case VIR_ERR_NO_STORAGE_VOL:
         return ERROR_NOT_FOUND;
     case VIR_ERR_OPERATION_DENIED:
     case VIR_ERR_ACCESS_DENIED:
@@ -50,6 +52,15 @@ static void swallow(void *opaque UNUSED, virErrorPtr cause UNUSED)
 {
 }
 
+static void drop(struct virt *virt)
+{
+    if (!virt->connection)
+        return;
+    virt_events_unsubscribe(virt);
+    virConnectClose(virt->connection);
+    virt->connection = NULL;
+}
+
 static int connect_once(struct virt *virt, struct error *error)
 {
     virt->connection = virConnectOpenAuth(virt->uri, virConnectAuthPtrDefault, 0);
@@ -66,16 +77,13 @@ static int connect_once(struct virt *virt, struct error *error)
     pthread_mutex_unlock(&virt->mutex);
     if (!virt->canonical)
         virt->canonical = virConnectGetURI(virt->connection);
-    return virt_events_subscribe(virt, error);
-}
-
-static void drop(struct virt *virt)
-{
-    if (!virt->connection)
-        return;
-    virt_events_unsubscribe(virt);
-    virConnectClose(virt->connection);
-    virt->connection = NULL;
+    if (virt_events_subscribe(virt, error) < 0) {
+        drop(virt);
+        return -1;
+    }
+    /* Events are not replayed. Said only now: whatever comes from here on is collected. */
+    virt_events_missed(virt);
+    return 0;
 }
 
 int virt_open(const char *uri, struct virt **result, struct error *error)
@@ -83,6 +91,7 @@ int virt_open(const char *uri, struct virt **result, struct error *error)
     virSetErrorFunc(NULL, swallow);
     struct virt *virt = NEW(struct virt);
     virt->uri = text_dup(uri);
+    virt->changes_fd = -1;
     for (size_t i = 0; i < ARRAY_SIZE(virt->callbacks); i++)
         virt->callbacks[i] = -1;
     if (virt_events_start(virt, error) < 0) {
@@ -104,6 +113,8 @@ void virt_close(struct virt *virt)
     virt_events_stop(virt);
     free(virt->uri);
     free(virt->canonical);
+    free(virt->changes.items);
+    cleanup_close(&virt->changes_fd);
     free(virt);
 }
 

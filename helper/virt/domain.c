@@ -1,4 +1,5 @@
 #include "domain/domain.h"
+#include "base/crash.h"
 #include "base/text.h"
 #include "virt/private.h"
 
@@ -30,6 +31,20 @@ int virt_find(struct virt *virt, const char *name, char uuid[VIRT_UUID_TEXT], st
     return 0;
 }
 
+int virt_list(struct virt *virt, struct virt_uuids *uuids, struct error *error)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(virt->connection, &domains, NO_FLAGS);
+    if (count < 0)
+        return virt_error(virt, error, "cannot list the domains");
+    for (int i = 0; i < count; i++) {
+        virDomainGetUUIDString(domains[i], virt_uuids_add(uuids)->text);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    return 0;
+}
+
 static const char *job_word(int operation)
 {
     switch (operation) {
@@ -51,18 +66,48 @@ static const char *job_word(int operation)
     }
 }
 
-/* Which long operation holds the domain, or NULL. Drivers without jobs have none. */
-static char *running_job(virDomainPtr domain)
+/* Which long operation holds the domain: a VIR_DOMAIN_JOB_OPERATION or an enum virt_job.
+ * Drivers without jobs have none that could be read. */
+static int running_job(virDomainPtr domain)
 {
     int type = VIR_DOMAIN_JOB_NONE;
     int count = 0;
     virTypedParameterPtr parameters = NULL;
-    if (virDomainGetJobStats(domain, &type, &parameters, &count, NO_FLAGS) < 0)
-        return NULL;
+    if (virDomainGetJobStats(domain, &type, &parameters, &count, NO_FLAGS) < 0) {
+        /* An incoming migration never shows in statistics: "migration statistics are available
+         * only on the source host", and there is no other use of this code on that path
+         * (qemu_driver.c, qemuDomainGetJobStatsInternal; libvirt 7.0, 9.0 and 11.3 alike). */
+        const virError *cause = virGetLastError();
+        return cause && cause->code == VIR_ERR_OPERATION_UNSUPPORTED
+                   ? VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN
+                   : VIRT_JOB_UNREADABLE;
+    }
     int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
     virTypedParamsGetInt(parameters, count, VIR_DOMAIN_JOB_OPERATION, &operation);
     virTypedParamsFree(parameters, count);
-    return type == VIR_DOMAIN_JOB_NONE ? NULL : text_dup(job_word(operation));
+    return type == VIR_DOMAIN_JOB_NONE ? VIRT_JOB_NONE : operation;
+}
+
+/* What a destination shows (qemu_migration.c and qemu_process.c of libvirt 7.0, 9.0 and 11.3; seen,
+ * but for the first line; the MIGRATION_IN job is there from the first to the last):
+ *
+ *   SHUTOFF, transient    Prepare, before QEMU is there; an offline migration until its Finish
+ *   PAUSED, STARTING_UP   Prepare, while QEMU starts (qemuProcessInit)
+ *   PAUSED, MIGRATION     from the end of Prepare (qemuProcessFinishStartup) into Finish, even
+ *                         after it became persistent (qemuMigrationDstPersist)
+ *   RUNNING, MIGRATED     Finish, once QEMU runs the guest (qemuProcessStartCPUs)
+ *   RUNNING, POSTCOPY     the same of a post-copy migration, while memory still arrives
+ *   PAUSED, USER          Finish of a guest that was migrated paused (qemuMigrationDstComplete)
+ *
+ * The source of a migration is PAUSED, MIGRATION too, at the switch-over, and stays so without any
+ * job if its daemon died just then: hence the job. */
+bool virt_is_arriving(int job, int state, int reason)
+{
+    if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_STARTING_UP)
+        return true;
+    if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION)
+        return job == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN || job == VIRT_JOB_UNREADABLE;
+    return state == VIR_DOMAIN_SHUTOFF && job == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN;
 }
 
 static int read_state(struct virt *virt, const char *uuid, struct virt_domain *info,
@@ -71,16 +116,25 @@ static int read_state(struct virt *virt, const char *uuid, struct virt_domain *i
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    int state = 0, reason = 0, autostart = 0;
-    int active = virDomainIsActive(domain);
-    int persistent = active < 0 ? -1 : virDomainIsPersistent(domain);
+    const unsigned off = (unsigned)-1;
+    unsigned id = virDomainGetID(domain);
+    int state = 0, reason = 0, autostart = 0, job = VIRT_JOB_NONE;
+    int persistent = virDomainIsPersistent(domain);
+    /* What is neither running nor defined is being made just now, by a migration. */
+    if (id != off || persistent == 0)
+        job = running_job(domain);
     if (persistent < 0 || virDomainGetState(domain, &state, &reason, NO_FLAGS) < 0)
         return virt_error(virt, error, "cannot read the state of domain %s", uuid);
     info->exists = true;
     info->name = text_dup(virDomainGetName(domain));
-    info->active = active == 1;
+    /* The id is of the look-up: the guest may have gone since. */
+    info->active = id != off && state != VIR_DOMAIN_SHUTOFF;
+    info->id = info->active ? (int)id : 0;
     info->persistent = persistent == 1;
     info->paused = state == VIR_DOMAIN_PAUSED;
+    info->arriving = virt_is_arriving(job, state, reason);
+    info->migrated = state == VIR_DOMAIN_RUNNING && (reason == VIR_DOMAIN_RUNNING_MIGRATED ||
+                                                     reason == VIR_DOMAIN_RUNNING_POSTCOPY);
     if (info->persistent && virDomainGetAutostart(domain, &autostart) == 0)
         info->autostart = autostart == 1;
     info->managed_save = virDomainHasManagedSaveImage(domain, NO_FLAGS) == 1;
@@ -88,8 +142,8 @@ static int read_state(struct virt *virt, const char *uuid, struct virt_domain *i
     info->snapshots = snapshots > 0 ? (unsigned)snapshots : 0;
     int checkpoints = virDomainListAllCheckpoints(domain, NULL, NO_FLAGS);
     info->checkpoints = checkpoints > 0 ? (unsigned)checkpoints : 0;
-    if (info->active)
-        info->job = running_job(domain);
+    if (job >= 0)
+        info->job = text_dup(job_word(job));
     return 0;
 }
 
@@ -104,6 +158,28 @@ int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *info, s
     error_clear(error);
     virt_domain_clear(info);
     return 0;
+}
+
+int virt_is_off(struct virt *virt, const char *uuid, bool *off, struct error *error)
+{
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    if (!domain)
+        return -1;
+    /* libvirt numbers a domain before it starts its QEMU (qemu_process.c, qemuProcessInit). */
+    *off = virDomainGetID(domain) == (unsigned)-1;
+    return 0;
+}
+
+bool virt_answers(struct virt *virt, const char *uuid)
+{
+    AUTO_ERROR struct error gone = {0};
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, &gone);
+    virDomainControlInfo info = {0};
+    /* It fails for a domain that is off. QEMU is not asked. */
+    if (!domain || virDomainGetControlInfo(domain, &info, NO_FLAGS) < 0)
+        return true;
+    return info.state != VIR_DOMAIN_CONTROL_ERROR &&
+           (info.state != VIR_DOMAIN_CONTROL_OCCUPIED || info.stateTime < 1000);
 }
 
 void virt_domain_clear(struct virt_domain *info)
@@ -133,7 +209,7 @@ int virt_domain_xml(struct virt *virt, const char *uuid, enum virt_xml which, ch
 int virt_define(struct virt *virt, const char *xml, struct error *error)
 {
     CLEANUP(virDomainFreep)
-    virDomainPtr domain = virDomainDefineXMLFlags(virt->connection, xml, NO_FLAGS);
+    virDomainPtr domain = CRASH_AROUND(virDomainDefineXMLFlags(virt->connection, xml, NO_FLAGS));
     if (!domain)
         return virt_error(virt, error, "libvirt does not take the definition");
     return 0;
@@ -149,7 +225,7 @@ int virt_undefine(struct virt *virt, const char *uuid, struct error *error)
     /* An inactive domain would be gone altogether. */
     if (virDomainIsActive(domain) != 1)
         return error_set(error, ERROR_FAILED, "domain %s is not running", uuid);
-    if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0)
+    if (CRASH_AROUND(virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)) < 0)
         return virt_error(virt, error, "cannot make domain %s transient", uuid);
     return 0;
 }
@@ -159,8 +235,46 @@ int virt_set_autostart(struct virt *virt, const char *uuid, bool autostart, stru
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    if (virDomainSetAutostart(domain, autostart) < 0)
+    if (CRASH_AROUND(virDomainSetAutostart(domain, autostart)) < 0)
         return virt_error(virt, error, "cannot set the autostart flag of domain %s", uuid);
+    return 0;
+}
+
+static bool is_paused(virDomainPtr domain)
+{
+    int state = 0;
+    return virDomainGetState(domain, &state, NULL, NO_FLAGS) == 0 && state == VIR_DOMAIN_PAUSED;
+}
+
+int virt_suspend(struct virt *virt, const char *uuid, struct error *error)
+{
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    if (!domain)
+        return -1;
+    if (!is_paused(domain) && CRASH_AROUND(virDomainSuspend(domain)) < 0)
+        return virt_error(virt, error, "cannot pause domain %s", uuid);
+    return 0;
+}
+
+int virt_resume(struct virt *virt, const char *uuid, struct error *error)
+{
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    if (!domain)
+        return -1;
+    if (is_paused(domain) && CRASH_AROUND(virDomainResume(domain)) < 0)
+        return virt_error(virt, error, "cannot let domain %s go on", uuid);
+    return 0;
+}
+
+int virt_set_live_metadata(struct virt *virt, const char *uuid, const char *name_space,
+                           const char *prefix, const char *xml, struct error *error)
+{
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    if (!domain)
+        return -1;
+    if (CRASH_AROUND(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, prefix,
+                                          name_space, VIR_DOMAIN_AFFECT_LIVE)) < 0)
+        return virt_error(virt, error, "cannot set the metadata of domain %s", uuid);
     return 0;
 }
 
@@ -260,10 +374,14 @@ int virt_set_iotune(struct virt *virt, const char *uuid, const char *target,
         return -1;
     virTypedParameterPtr parameters = NULL;
     int count = 0, room = 0;
+    bool any = false;
     for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-        if (limits[i].value)
+        any |= limits[i].value != 0;
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+        if (limits[i].value || !any)
             virTypedParamsAddULLong(&parameters, &count, &room, limits[i].field, limits[i].value);
-    int failed = virDomainSetBlockIoTune(domain, target, parameters, count, VIR_DOMAIN_AFFECT_LIVE);
+    int failed = CRASH_AROUND(
+        virDomainSetBlockIoTune(domain, target, parameters, count, VIR_DOMAIN_AFFECT_LIVE));
     virTypedParamsFree(parameters, count);
     if (failed)
         return virt_error(virt, error, "cannot set the I/O limits of disk %s", target);

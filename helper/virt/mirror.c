@@ -1,3 +1,4 @@
+#include "base/crash.h"
 #include "base/text.h"
 #include "virt/private.h"
 
@@ -30,7 +31,8 @@ int virt_mirror_start(struct virt *virt, const char *uuid, const char *target, c
     if (options->bandwidth)
         virTypedParamsAddULLong(&parameters, &count, &room, VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
                                 options->bandwidth);
-    int failed = virDomainBlockCopy(domain, target, disk_xml, parameters, count, flags);
+    int failed =
+        CRASH_AROUND(virDomainBlockCopy(domain, target, disk_xml, parameters, count, flags));
     virTypedParamsFree(parameters, count);
     if (failed)
         return virt_error(virt, error, "cannot start the mirror of disk %s", target);
@@ -61,8 +63,8 @@ int virt_mirror_set_bandwidth(struct virt *virt, const char *uuid, const char *t
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    if (virDomainBlockJobSetSpeed(domain, target, bandwidth,
-                                  VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES) < 0)
+    if (CRASH_AROUND(virDomainBlockJobSetSpeed(domain, target, bandwidth,
+                                               VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES)) < 0)
         return virt_error(virt, error, "cannot set the bandwidth of disk %s", target);
     return 0;
 }
@@ -72,9 +74,9 @@ int virt_mirror_pivot(struct virt *virt, const char *uuid, const char *target, s
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    if (virDomainBlockJobAbort(domain, target,
-                               VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT |
-                                   VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC) < 0)
+    if (CRASH_AROUND(virDomainBlockJobAbort(
+            domain, target, VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT | VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC)) <
+        0)
         return virt_error(virt, error, "cannot pivot disk %s", target);
     return 0;
 }
@@ -89,7 +91,7 @@ int virt_mirror_abort(struct virt *virt, const char *uuid, const char *target, s
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    if (virDomainBlockJobAbort(domain, target, VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC) == 0)
+    if (CRASH_AROUND(virDomainBlockJobAbort(domain, target, VIR_DOMAIN_BLOCK_JOB_ABORT_ASYNC)) == 0)
         return 0;
     virt_error(virt, error, "cannot cancel the mirror of disk %s", target);
     /* It may have ended in between. */

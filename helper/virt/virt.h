@@ -31,6 +31,34 @@ int virt_reconnect(struct virt *virt, unsigned seconds, struct error *error) MUS
 /* Sleeps until an event of any domain or of the connection arrives, at most so long. */
 void virt_wait(struct virt *virt, unsigned milliseconds);
 
+/* ---- for a service: what happened, domain by domain ---- */
+
+struct virt_change {
+    char uuid[VIRT_UUID_TEXT];
+    bool ran;       /* its guest ran here, or came here paused by a migration (LIFECYCLE RESUMED,
+                       SUSPENDED, STARTED other than by a migration): latched, also when it has stopped
+                       since */
+    int64_t ran_at; /* the last event of that kind: seconds since the epoch; 0: none */
+    int64_t stopped_at; /* LIFECYCLE STOPPED, the last one: seconds since the epoch; 0: none */
+};
+DEFINE_VECTOR(virt_changes, struct virt_change);
+/* From now on remembers which domains events were about: lifecycle, block jobs, metadata, devices
+ * attached and detached. */
+void virt_collect_changes(struct virt *virt);
+/* Moves what was collected into changes, each domain at most once. *all is true at the first call
+ * and after every reconnection: events may have been missed, look at every domain. */
+void virt_take_changes(struct virt *virt, struct virt_changes *changes, bool *all);
+/* Becomes readable (poll) when there is something to take or the connection is lost;
+ * virt_take_changes empties it. -1 before virt_collect_changes. */
+int virt_changes_fd(const struct virt *virt);
+
+struct virt_uuid {
+    char text[VIRT_UUID_TEXT];
+};
+DEFINE_VECTOR(virt_uuids, struct virt_uuid);
+/* Adds every domain, running, defined, or just arriving. */
+int virt_list(struct virt *virt, struct virt_uuids *uuids, struct error *error) MUST_CHECK;
+
 struct virt_versions { /* major * 1000000 + minor * 1000 + release, as libvirt counts */
     unsigned long libvirt, hypervisor;
 };
@@ -48,6 +76,10 @@ struct virt_domain {
     bool exists; /* all else is false or NULL when not */
     char *name;
     bool active, persistent, paused, autostart;
+    bool arriving; /* an incoming migration, offline ones too, or a start that is not through: its
+                      guest does not run here yet, and may never */
+    bool migrated; /* it runs here since a migration */
+    int id;        /* of the running guest: another one at each start; 0 when off */
     bool managed_save;
     unsigned snapshots, checkpoints; /* metadata that libvirt keeps */
     char *job; /* a migration, save, dump, snapshot or backup under way: its name; NULL: none */
@@ -55,6 +87,27 @@ struct virt_domain {
 int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *domain,
                 struct error *error) MUST_CHECK;
 void virt_domain_clear(struct virt_domain *domain);
+/* Whether libvirt can talk to the guest's QEMU just now. False while an earlier question to it has
+ * waited for a second: each further one would wait, too, the first without limit. */
+bool virt_answers(struct virt *virt, const char *uuid);
+/* Whether the domain exists and its guest neither runs nor starts. Waits for no job of libvirt's:
+ * virt_domain may, as long as a start takes. */
+int virt_is_off(struct virt *virt, const char *uuid, bool *off, struct error *error) MUST_CHECK;
+
+/* ---- whether a domain that is off stays so ---- */
+
+enum virt_runs {
+    VIRT_NO_RUN,    /* it was not started since virt_watch_runs */
+    VIRT_A_RUN,     /* it was; it may be off again */
+    VIRT_RUN_UNSEEN /* the connection was lost meanwhile, and events with it */
+};
+/* From now on notes the starts of this one domain. */
+void virt_watch_runs(struct virt *virt, const char *uuid);
+enum virt_runs virt_runs(struct virt *virt);
+/* Waits until libvirt has told of a definition of that domain, our own virt_define say; events come
+ * in their order, so that of what befell it before, nothing is missing then. False: it was not told
+ * in time. */
+bool virt_await_defined(struct virt *virt, unsigned milliseconds);
 
 enum virt_xml {
     VIRT_XML_LIVE,
@@ -74,6 +127,17 @@ int virt_define(struct virt *virt, const char *xml, struct error *error) MUST_CH
 int virt_undefine(struct virt *virt, const char *uuid, struct error *error) MUST_CHECK;
 int virt_set_autostart(struct virt *virt, const char *uuid, bool autostart, struct error *error)
     MUST_CHECK;
+
+/* Stops the guest's CPUs, and lets them go on; its disks' jobs go on in either case. Success when
+ * they are so already. The caller knows whether it was he who paused it: libvirt does not. */
+int virt_suspend(struct virt *virt, const char *uuid, struct error *error) MUST_CHECK;
+int virt_resume(struct virt *virt, const char *uuid, struct error *error) MUST_CHECK;
+
+/* Replaces the element of this namespace in the running domain's metadata (its definition stays as
+ * it is); the prefix is what libvirt writes before the element's name. Waits up to 30 s if another
+ * job has the domain. We get our own METADATA_CHANGE event. */
+int virt_set_live_metadata(struct virt *virt, const char *uuid, const char *name_space,
+                           const char *prefix, const char *xml, struct error *error) MUST_CHECK;
 
 struct virt_disk_size {
     uint64_t capacity;   /* bytes that the guest sees */
@@ -121,9 +185,14 @@ int virt_mirror_abort(struct virt *virt, const char *uuid, const char *target, s
     MUST_CHECK;
 
 struct iotune;
-/* Sets the running disk's limits. */
+/* Sets the running disk's limits; takes them away when all are 0. */
 int virt_set_iotune(struct virt *virt, const char *uuid, const char *target,
                     const struct iotune *iotune, struct error *error) MUST_CHECK;
+
+/* The path of a volume in one of libvirt's storage pools, new string. ERROR_NOT_FOUND when there is
+ * no such pool or volume, or the pool is not active. */
+int virt_volume_path(struct virt *virt, const char *pool, const char *volume, char **path,
+                     struct error *error) MUST_CHECK;
 
 /* A ceph secret's value as the base64 key, new string, to be released with text_burn.
  * ERROR_NOT_FOUND: no such secret or no value; ERROR_DENIED: private, or no right. */

@@ -6,6 +6,8 @@ pkg_check_modules(LIBXML2 REQUIRED IMPORTED_TARGET libxml-2.0)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.24)
 pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c)
+pkg_check_modules(NBD REQUIRED IMPORTED_TARGET libnbd>=1.6)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=1.1)
 pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 
 foreach(library rados rbd)

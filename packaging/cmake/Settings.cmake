@@ -9,6 +9,7 @@ endif()
 
 option(WARNINGS_ARE_ERRORS "Stop at the first warning" OFF)
 option(HARDEN "Hardening flags, where the distribution does not set its own" OFF)
+option(CRASH_POINTS "A program that tests can make die at any step (helper/base/crash.h)" OFF)
 option(FUZZERS "Build the fuzzers with libFuzzer (clang only)" OFF)
 set(SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined")
 

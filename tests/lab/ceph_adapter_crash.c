@@ -28,20 +28,11 @@ static struct ceph_image_spec spec_of(const struct lab *lab)
                                     .source = "rbd:old/db1"};
 }
 
-/* A string as Ceph encodes it, appended. */
-static void encode(struct buffer *bytes, const char *text)
-{
-    const size_t length = strlen(text);
-    const char header[4] = {(char)length, (char)(length >> 8), 0, 0};
-    buffer_add_slice(bytes, header, 4);
-    buffer_add_slice(bytes, text, length);
-}
-
 static void write_id(rados_ioctx_t pool, const char *name, const char *id)
 {
     AUTO_FREE char *object = text_format("rbd_id.%s", name);
     AUTO_BUFFER struct buffer bytes = {0};
-    encode(&bytes, id);
+    lab_encode(&bytes, id);
     assert_int_equal(rados_write_full(pool, object, bytes.text, bytes.length), 0);
 }
 
@@ -49,37 +40,6 @@ static void remove_id(rados_ioctx_t pool, const char *name)
 {
     AUTO_FREE char *object = text_format("rbd_id.%s", name);
     assert_int_equal(rados_remove(pool, object), 0);
-}
-
-static void directory(rados_ioctx_t pool, const char *method, const char *name, const char *id)
-{
-    AUTO_BUFFER struct buffer bytes = {0};
-    encode(&bytes, name);
-    encode(&bytes, id);
-    char answer[64];
-    assert_true(rados_exec(pool, "rbd_directory", "rbd", method, bytes.text, bytes.length, answer,
-                           sizeof(answer)) >= 0);
-}
-
-/* An entry of the trash, as rbd_trash_move writes it first: source "user", and this state (1 is
- * "moving", 2 "removing"). */
-static void trash_entry(rados_ioctx_t pool, const char *name, const char *id, char state)
-{
-    AUTO_BUFFER struct buffer body = {0};
-    AUTO_BUFFER struct buffer bytes = {0};
-    const uint32_t now[2] = {(uint32_t)time(NULL), 0};
-    buffer_add_slice(&body, "", 1); /* source */
-    encode(&body, name);
-    buffer_add_slice(&body, (const char *)now, sizeof(now)); /* deleted */
-    buffer_add_slice(&body, (const char *)now, sizeof(now)); /* kept until */
-    buffer_add_slice(&body, &state, 1);
-    encode(&bytes, id);
-    const char header[6] = {2, 1, (char)body.length, 0, 0, 0}; /* version, compatible, length */
-    buffer_add_slice(&bytes, header, sizeof(header));
-    buffer_add_slice(&bytes, body.text, body.length);
-    char answer[64];
-    assert_true(rados_exec(pool, "rbd_trash", "rbd", "trash_add", bytes.text, bytes.length, answer,
-                           sizeof(answer)) >= 0);
 }
 
 /* An image as far as an earlier try came with it, and its id. */
@@ -99,7 +59,7 @@ static char *half_made(struct lab *lab, rados_ioctx_t pool, const char *name, bo
 /* The states. Each leaves what an interrupted librbd call leaves. */
 static void only_in_the_directory(struct lab *lab UNUSED, rados_ioctx_t pool)
 {
-    directory(pool, "dir_add_image", DRAFT, "0123456789ab");
+    lab_directory(pool, "dir_add_image", DRAFT, "0123456789ab");
 }
 
 static void only_an_id(struct lab *lab UNUSED, rados_ioctx_t pool)
@@ -109,7 +69,7 @@ static void only_an_id(struct lab *lab UNUSED, rados_ioctx_t pool)
 
 static void directory_and_id(struct lab *lab UNUSED, rados_ioctx_t pool)
 {
-    directory(pool, "dir_add_image", DRAFT, "0123456789ab");
+    lab_directory(pool, "dir_add_image", DRAFT, "0123456789ab");
     write_id(pool, DRAFT, "0123456789ab");
 }
 
@@ -145,42 +105,42 @@ static void rename_changed_the_directory(struct lab *lab, rados_ioctx_t pool)
 static void trash_has_it_too(struct lab *lab, rados_ioctx_t pool)
 {
     AUTO_FREE char *id = half_made(lab, pool, DRAFT, true);
-    trash_entry(pool, DRAFT, id, 1);
+    lab_trash_entry(pool, DRAFT, id, 0, LAB_TRASH_MOVING);
 }
 
 static void trash_took_the_id(struct lab *lab, rados_ioctx_t pool)
 {
     AUTO_FREE char *id = half_made(lab, pool, DRAFT, true);
-    trash_entry(pool, DRAFT, id, 1);
+    lab_trash_entry(pool, DRAFT, id, 0, LAB_TRASH_MOVING);
     remove_id(pool, DRAFT);
 }
 
-static void put_into_trash(struct lab *lab, rados_ioctx_t pool, char state)
+static void put_into_trash(struct lab *lab, rados_ioctx_t pool, enum lab_trash state)
 {
     AUTO_FREE char *id = half_made(lab, pool, DRAFT, true);
-    trash_entry(pool, DRAFT, id, state);
+    lab_trash_entry(pool, DRAFT, id, 0, state);
     remove_id(pool, DRAFT);
-    directory(pool, "dir_remove_image", DRAFT, id);
+    lab_directory(pool, "dir_remove_image", DRAFT, id);
 }
 
 static void trash_took_the_directory(struct lab *lab, rados_ioctx_t pool)
 {
-    put_into_trash(lab, pool, 1);
+    put_into_trash(lab, pool, LAB_TRASH_MOVING);
 }
 
 static void in_the_trash(struct lab *lab, rados_ioctx_t pool)
 {
-    put_into_trash(lab, pool, 0);
+    put_into_trash(lab, pool, LAB_TRASH_NORMAL);
 }
 
 static void being_removed_from_the_trash(struct lab *lab, rados_ioctx_t pool)
 {
-    put_into_trash(lab, pool, 2);
+    put_into_trash(lab, pool, LAB_TRASH_REMOVING);
 }
 
 static void trash_without_the_image(struct lab *lab UNUSED, rados_ioctx_t pool)
 {
-    trash_entry(pool, DRAFT, "0123456789ab", 2);
+    lab_trash_entry(pool, DRAFT, "0123456789ab", 0, LAB_TRASH_REMOVING);
 }
 
 static void nothing_at_all(struct lab *lab UNUSED, rados_ioctx_t pool UNUSED)
@@ -342,35 +302,13 @@ static bool final_is_provable(struct lab *lab, const struct ceph_image_name *nam
     return true;
 }
 
-/* A dead client's watch lasts 3 s instead of 30 in the tests that kill many. */
-static int short_watches(void **state)
-{
-    free(lab_command(lab_of(state), "{\"prefix\":\"config set\",\"who\":\"osd\",\"name\":"
-                                    "\"osd_client_watch_timeout\",\"value\":\"3\"}"));
-    ceph_pause(1000);
-    return 0;
-}
-
-static int usual_watches(void **state)
-{
-    free(lab_command(lab_of(state), "{\"prefix\":\"config rm\",\"who\":\"osd\",\"name\":"
-                                    "\"osd_client_watch_timeout\"}"));
-    return 0;
-}
-
-static unsigned kills(void)
-{
-    const char *text = getenv("VP_LAB_KILLS");
-    return text ? (unsigned)atoi(text) : 20;
-}
-
 /* Killed at a moment that moves on from one round to the next, over the whole work. */
 static void killed_while_making(void **state)
 {
     struct lab *lab = lab_of(state);
     AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
     const struct ceph_image_spec spec = spec_of(lab);
-    unsigned rounds = kills(), published = 0, untouched = 0;
+    unsigned rounds = lab_kills(), published = 0, untouched = 0;
     double longest = 0;
     for (unsigned i = 0; i < rounds; i++) {
         AUTO_ERROR struct error error = {0};
@@ -399,7 +337,7 @@ static void killed_while_removing(void **state)
     struct lab *lab = lab_of(state);
     AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
     const struct ceph_image_spec spec = spec_of(lab);
-    unsigned rounds = kills(), gone = 0, whole = 0;
+    unsigned rounds = lab_kills(), gone = 0, whole = 0;
     double longest = 0;
     for (unsigned i = 0; i < rounds; i++) {
         AUTO_ERROR struct error error = {0};
@@ -420,6 +358,48 @@ static void killed_while_removing(void **state)
                   rounds, whole, gone, longest);
 }
 
+/* Puts it into the trash in spite of what was killed: its id there. */
+static char *trash_at_last(struct lab *lab, const struct ceph_image_name *name)
+{
+    double start = ceph_clock();
+    for (;;) {
+        AUTO_ERROR struct error error = {0};
+        char *id = NULL;
+        if (ceph_image_trash_owned(lab->cluster, name, TOKEN, 60, &id, &error) == 0)
+            return id;
+        if (error.code != ERROR_BUSY || ceph_clock() - start > 60)
+            fail_msg("%s", error.message);
+        ceph_pause(500);
+    }
+}
+
+static void killed_while_trashing(void **state)
+{
+    struct lab *lab = lab_of(state);
+    AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
+    const struct ceph_image_spec spec = spec_of(lab);
+    unsigned rounds = lab_kills(), whole = 0;
+    double longest = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        AUTO_ERROR struct error error = {0};
+        assert_done(ceph_image_create(lab->cluster, &spec, &error), &error);
+        struct child trasher = lab_spawn("--trash", lab->scratch, TOKEN, NULL);
+        ceph_pause(i * 100 / rounds);
+        lab_kill(&trasher, SIGKILL);
+        whole += final_is_provable(lab, &spec.name);
+        double start = ceph_clock();
+        AUTO_FREE char *id = trash_at_last(lab, &spec.name);
+        longest = ceph_clock() - start > longest ? ceph_clock() - start : longest;
+        assert_non_null(id);
+        free(lab_rbd(lab, "trash", "restore", "--pool", lab->scratch, id, NULL));
+        assert_made(lab, pool);
+        assert_done(ceph_image_remove_owned(lab->cluster, &spec.name, TOKEN, 40, &error), &error);
+        assert_nothing(pool);
+    }
+    print_message("    %u killed: %u while it had its name; longest repair %.1f s\n", rounds, whole,
+                  longest);
+}
+
 int ceph_adapter_crash_tests(struct lab *lab)
 {
     const struct CMUnitTest tests[] = {
@@ -427,10 +407,12 @@ int ceph_adapter_crash_tests(struct lab *lab)
         cmocka_unit_test_prestate(removed_in_spite_of, lab),
         cmocka_unit_test_prestate(foreign_image_survives, lab),
         cmocka_unit_test_prestate(half_made_and_still_watched, lab),
-        cmocka_unit_test_prestate_setup_teardown(killed_while_making, short_watches, usual_watches,
-                                                 lab),
-        cmocka_unit_test_prestate_setup_teardown(killed_while_removing, short_watches,
-                                                 usual_watches, lab),
+        cmocka_unit_test_prestate_setup_teardown(killed_while_making, lab_short_watches,
+                                                 lab_usual_watches, lab),
+        cmocka_unit_test_prestate_setup_teardown(killed_while_removing, lab_short_watches,
+                                                 lab_usual_watches, lab),
+        cmocka_unit_test_prestate_setup_teardown(killed_while_trashing, lab_short_watches,
+                                                 lab_usual_watches, lab),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,24 +97,15 @@ static void as_specified(void **state)
     nothing_left(lab, lab->scratch, NULL);
 }
 
-static char *id_of(struct lab *lab, const char *pool, const char *image)
-{
-    AUTO_POOL rados_ioctx_t handle = lab_pool(lab, pool, NULL);
-    AUTO_IMAGE rbd_image_t open = NULL;
-    assert_int_equal(rbd_open_read_only(handle, image, &open, NULL), 0);
-    char id[64];
-    assert_int_equal(rbd_get_id(open, id, sizeof(id)), 0);
-    return text_dup(id);
-}
-
 static void twice_is_once(void **state)
 {
     struct lab *lab = lab_of(state);
+    AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
     struct ceph_image_spec spec = spec_of(lab, "twice", "twice-1");
     created(lab->cluster, &spec);
-    AUTO_FREE char *first = id_of(lab, lab->scratch, "twice");
+    AUTO_FREE char *first = lab_image_id(pool, "twice");
     created(lab->cluster, &spec);
-    AUTO_FREE char *second = id_of(lab, lab->scratch, "twice");
+    AUTO_FREE char *second = lab_image_id(pool, "twice");
     assert_string_equal(first, second);
 
     spec.size += 512;
@@ -123,7 +114,7 @@ static void twice_is_once(void **state)
     spec.token = "twice-2";
     not_created(lab->cluster, &spec, ERROR_EXISTS);
     spec.token = "twice-1";
-    AUTO_FREE char *third = id_of(lab, lab->scratch, "twice");
+    AUTO_FREE char *third = lab_image_id(pool, "twice");
     assert_string_equal(first, third);
     removed(lab->cluster, &spec);
     nothing_left(lab, lab->scratch, NULL);
@@ -282,7 +273,9 @@ static void full_pool(void **state)
     struct lab *lab = lab_of(state);
     const struct ceph_image_spec ours = spec_of(lab, "filler", "full-1");
     const struct ceph_image_spec next = spec_of(lab, "next", "full-2");
+    const struct ceph_image_spec aside = spec_of(lab, "aside", "full-0");
     created(lab->cluster, &ours);
+    created(lab->cluster, &aside);
     set_quota(lab, lab->scratch, 4 * MIB);
     fill(lab, &ours.name, 8 * MIB);
     wait_full(lab, lab->scratch, true);
@@ -292,12 +285,18 @@ static void full_pool(void **state)
     AUTO_ERROR struct error error = {0};
     assert_refused(ceph_pool_writable(lab->cluster, lab->scratch, NULL, &error), &error,
                    ERROR_NO_SPACE);
+    error_clear(&error);
+    AUTO_FREE char *id = NULL;
+    assert_done(ceph_image_trash_owned(lab->cluster, &aside.name, aside.token, 60, &id, &error),
+                &error);
+    assert_non_null(id);
     assert_true(ceph_clock() - start < 3);
     start = ceph_clock();
     removed(lab->cluster, &ours);
     print_message("    removed from the full pool in %.1f s\n", ceph_clock() - start);
     set_quota(lab, lab->scratch, 0);
     wait_full(lab, lab->scratch, false);
+    lab_sweep(lab);
     nothing_left(lab, lab->scratch, NULL);
 }
 

@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <stdarg.h>
 #include <sys/wait.h>
+#include <time.h>
 
 extern char **environ;
 
@@ -204,13 +205,86 @@ char *lab_objects(rados_ioctx_t pool)
     return buffer_take(&text);
 }
 
+char *lab_image_id(rados_ioctx_t pool, const char *image)
+{
+    AUTO_IMAGE rbd_image_t open = NULL;
+    assert_int_equal(rbd_open_read_only(pool, image, &open, NULL), 0);
+    char id[64];
+    assert_int_equal(rbd_get_id(open, id, sizeof(id)), 0);
+    return text_dup(id);
+}
+
+void lab_encode(struct buffer *bytes, const char *text)
+{
+    const size_t length = strlen(text);
+    const char header[4] = {(char)length, (char)(length >> 8), 0, 0};
+    buffer_add_slice(bytes, header, 4);
+    buffer_add_slice(bytes, text, length);
+}
+
+static void change(rados_ioctx_t pool, const char *object, const char *method,
+                   const struct buffer *bytes)
+{
+    char answer[64];
+    assert_true(rados_exec(pool, object, "rbd", method, bytes->text, bytes->length, answer,
+                           sizeof(answer)) >= 0);
+}
+
+void lab_directory(rados_ioctx_t pool, const char *method, const char *name, const char *id)
+{
+    AUTO_BUFFER struct buffer bytes = {0};
+    lab_encode(&bytes, name);
+    lab_encode(&bytes, id);
+    change(pool, "rbd_directory", method, &bytes);
+}
+
+void lab_trash_entry(rados_ioctx_t pool, const char *name, const char *id, unsigned seconds,
+                     enum lab_trash state)
+{
+    AUTO_BUFFER struct buffer body = {0};
+    AUTO_BUFFER struct buffer bytes = {0};
+    const uint32_t now[2] = {(uint32_t)time(NULL), 0};
+    const uint32_t then[2] = {now[0] + seconds, 0};
+    const char state_byte = (char)state;
+    buffer_add_slice(&body, "", 1); /* source: user */
+    lab_encode(&body, name);
+    buffer_add_slice(&body, (const char *)now, sizeof(now));
+    buffer_add_slice(&body, (const char *)then, sizeof(then));
+    buffer_add_slice(&body, &state_byte, 1);
+    lab_encode(&bytes, id);
+    const char header[6] = {2, 1, (char)body.length, 0, 0, 0}; /* version, compatible, length */
+    buffer_add_slice(&bytes, header, sizeof(header));
+    buffer_add_slice(&bytes, body.text, body.length);
+    change(pool, "rbd_trash", "trash_add", &bytes);
+}
+
+static void sweep_snapshots(rados_ioctx_t pool, const char *name)
+{
+    AUTO_IMAGE rbd_image_t image = NULL;
+    rbd_snap_info_t snapshots[16];
+    int room = ARRAY_SIZE(snapshots);
+    if (rbd_open(pool, name, &image, NULL) < 0) {
+        image = NULL;
+        return;
+    }
+    int count = rbd_snap_list(image, snapshots, &room);
+    for (int i = 0; i < count; i++) {
+        rbd_snap_unprotect(image, snapshots[i].name);
+        rbd_snap_remove(image, snapshots[i].name);
+    }
+    if (count > 0)
+        rbd_snap_list_end(snapshots);
+}
+
 static void sweep_pool(rados_ioctx_t pool)
 {
     rbd_image_spec_t images[64];
     size_t count = ARRAY_SIZE(images);
     if (rbd_list2(pool, images, &count) >= 0) {
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
+            sweep_snapshots(pool, images[i].name);
             rbd_remove(pool, images[i].name);
+        }
         rbd_image_spec_list_cleanup(images, count);
     }
     rbd_trash_image_info_t trash[64];
@@ -279,6 +353,49 @@ int lab_kill(struct child *child, int signal)
 {
     kill(child->pid, signal);
     return lab_wait(child);
+}
+
+int lab_short_watches(void **state)
+{
+    free(lab_command(*state, "{\"prefix\":\"config set\",\"who\":\"osd\",\"name\":"
+                             "\"osd_client_watch_timeout\",\"value\":\"3\"}"));
+    ceph_pause(1000);
+    return 0;
+}
+
+int lab_usual_watches(void **state)
+{
+    free(lab_command(*state, "{\"prefix\":\"config rm\",\"who\":\"osd\",\"name\":"
+                             "\"osd_client_watch_timeout\"}"));
+    return 0;
+}
+
+unsigned lab_kills(void)
+{
+    return (unsigned)strtoul(optional("VP_LAB_KILLS", "20"), NULL, 10);
+}
+
+static void *visit(void *opaque)
+{
+    struct visitor *visitor = opaque;
+    while (!visitor->end) {
+        AUTO_ERROR struct error error = {0};
+        AUTO_OPEN struct ceph_open open = {0};
+        if (ceph_image_open(visitor->cluster, &visitor->name, false, &open, &error) == 0)
+            visitor->visits++;
+    }
+    return NULL;
+}
+
+void lab_visit(struct visitor *visitor)
+{
+    assert_int_equal(pthread_create(&visitor->thread, NULL, visit, visitor), 0);
+}
+
+void lab_visit_end(struct visitor *visitor)
+{
+    visitor->end = true;
+    pthread_join(visitor->thread, NULL);
 }
 
 char *lab_rbd(const struct lab *lab, const char *first, ...)

@@ -6,6 +6,8 @@
  *   VP_LAB_USER     its user, with mon 'profile rbd' and osd 'profile rbd'; "libvirt" if not set
  *   VP_LAB_KEYRING  and that user's keyring
  *   VP_LAB_POOL     an rbd pool that is there already
+ *   VP_LAB_OSD_PID  the cluster's only OSD, to be stopped and continued; tests with it are skipped
+ *                   if it is not set
  *   VP_LAB_KILLS    how often a process is killed in the middle of its work; 20 if not set
  *   VP_LAB_TEST     only the tests whose name matches this pattern (*, ?)
  */
@@ -16,9 +18,11 @@
 #include "ceph/image_names.h"
 #include "cmocka_compat.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
-#define MIB (1ull << 20)
+#define MIB ((uint64_t)1 << 20)
 
 struct lab {
     const char *conf, *mons, *user, *keyring, *pool; /* of the environment */
@@ -49,6 +53,23 @@ void lab_make_image(struct lab *lab, const char *pool, const char *image, uint64
 /* Every object of the pool, sorted, but for those that stay once there was any image. New string.
  */
 char *lab_objects(rados_ioctx_t pool);
+/* An image's id, new string. */
+char *lab_image_id(rados_ioctx_t pool, const char *image);
+
+/* What librbd writes, step by step, to leave it half done. A string as Ceph encodes it, appended:
+ */
+void lab_encode(struct buffer *bytes, const char *text);
+/* A change of the directory: dir_add_image, dir_remove_image. */
+void lab_directory(rados_ioctx_t pool, const char *method, const char *name, const char *id);
+/* A user's entry in the trash, kept for so many seconds. */
+enum lab_trash {
+    LAB_TRASH_NORMAL,
+    LAB_TRASH_MOVING,
+    LAB_TRASH_REMOVING,
+    LAB_TRASH_RESTORING,
+};
+void lab_trash_entry(rados_ioctx_t pool, const char *name, const char *id, unsigned seconds,
+                     enum lab_trash state);
 /* Ends every image and every leftover in the scratch pools. */
 void lab_sweep(struct lab *lab);
 
@@ -63,6 +84,23 @@ struct child lab_spawn(const char *first, ...);
 int lab_kill(struct child *child, int signal);
 int lab_wait(struct child *child);
 
+/* A dead client's watch lasts 3 s instead of 30: setup and teardown of tests that kill many. */
+int lab_short_watches(void **state);
+int lab_usual_watches(void **state);
+/* VP_LAB_KILLS */
+unsigned lab_kills(void);
+
+/* Another client that opens an image and closes it, again and again. */
+struct visitor {
+    struct ceph_cluster *cluster;
+    struct ceph_image_name name;
+    unsigned visits;
+    atomic_bool end;
+    pthread_t thread;
+};
+void lab_visit(struct visitor *visitor);
+void lab_visit_end(struct visitor *visitor);
+
 /* What `rbd` of the command line prints; its arguments end with NULL. New string. */
 char *lab_rbd(const struct lab *lab, const char *first, ...);
 
@@ -76,5 +114,10 @@ int ceph_adapter_connect_tests(struct lab *lab);
 int ceph_adapter_create_tests(struct lab *lab);
 int ceph_adapter_crash_tests(struct lab *lab);
 int ceph_adapter_image_tests(struct lab *lab);
+int ceph_adapter_migration_tests(struct lab *lab);
+int ceph_adapter_snapshot_tests(struct lab *lab);
+int ceph_adapter_source_tests(struct lab *lab);
+int ceph_adapter_source_crash_tests(struct lab *lab);
+int ceph_adapter_trash_tests(struct lab *lab);
 
 #endif

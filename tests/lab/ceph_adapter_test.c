@@ -1,10 +1,14 @@
 /* The Ceph adapter against a real cluster; ceph_adapter_lab.h tells the environment it needs.
  *
- * usage: ceph_adapter_test [connect | create | crash | image]...
+ * usage: ceph_adapter_test [connect | create | crash | image | migration | snapshot |
+ *                           source | source-crash | trash]...
  * Started again by itself, it is another client:
  *   --hold POOL IMAGE     opens the image and writes to it until it is ended
  *   --make POOL TOKEN     makes an image by the adapter, to be killed meanwhile
  *   --unmake POOL TOKEN   removes one, likewise
+ *   --trash POOL TOKEN    puts one into the trash, likewise
+ *   --give-up trash|restore|remove POOL IMAGE ID   the same with one that is not ours
+ *   --migrate prepare|abort|commit POOL TARGET-POOL ID   and with a migration
  */
 #include "ceph_adapter_lab.h"
 
@@ -94,6 +98,48 @@ static int unmake(const char *pool, const char *token)
     return ceph_image_remove_owned(cluster, &name, token, 60, &error) == 0 ? 0 : 1;
 }
 
+static int trash(const char *pool, const char *token)
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    AUTO_FREE char *id = NULL;
+    const struct ceph_image_name name = {.pool = pool, .image = "made"};
+    ready();
+    return ceph_image_trash_owned(cluster, &name, token, 60, &id, &error) == 0 ? 0 : 1;
+}
+
+static int give_up(char *arguments[])
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    const char *verb = arguments[0], *id = arguments[3];
+    const struct ceph_image_name name = {.pool = arguments[1], .image = arguments[2]};
+    ready();
+    int result = strcmp(verb, "trash") == 0     ? ceph_image_trash(cluster, &name, id, 60, &error)
+                 : strcmp(verb, "restore") == 0 ? ceph_image_restore(cluster, &name, id, &error)
+                                                : ceph_image_remove(cluster, &name, id, &error);
+    return result == 0 ? 0 : 1;
+}
+
+static int migrate(char *arguments[])
+{
+    CLEANUP(ceph_disconnectp) struct ceph_cluster *cluster = connect_as_adapter();
+    AUTO_ERROR struct error error = {0};
+    const char *verb = arguments[0];
+    const struct ceph_migration migration = {.source = {.pool = arguments[1], .image = "given"},
+                                             .source_id = arguments[3],
+                                             .target = {.pool = arguments[2], .image = "taken"},
+                                             .token = "t-1"};
+    const struct ceph_image_spec spec = {
+        .name = migration.target, .size = 16 * MIB, .object_size = MIB, .token = "t-1"};
+    ready();
+    int result =
+        strcmp(verb, "prepare") == 0 ? ceph_migration_prepare(cluster, &migration, &spec, &error)
+        : strcmp(verb, "abort") == 0 ? ceph_migration_abort(cluster, &migration, 60, &error)
+                                     : ceph_migration_commit(cluster, &migration, &error);
+    return result == 0 ? 0 : 1;
+}
+
 static int run_groups(int count, char *names[])
 {
     static const struct {
@@ -104,6 +150,11 @@ static int run_groups(int count, char *names[])
         {"create", ceph_adapter_create_tests},
         {"crash", ceph_adapter_crash_tests},
         {"image", ceph_adapter_image_tests},
+        {"trash", ceph_adapter_trash_tests},
+        {"source", ceph_adapter_source_tests},
+        {"source-crash", ceph_adapter_source_crash_tests},
+        {"snapshot", ceph_adapter_snapshot_tests},
+        {"migration", ceph_adapter_migration_tests},
     };
     struct lab lab;
     lab_open(&lab);
@@ -130,6 +181,12 @@ int main(int argc, char *argv[])
         return make(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "--unmake") == 0)
         return unmake(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "--trash") == 0)
+        return trash(argv[2], argv[3]);
+    if (argc == 6 && strcmp(argv[1], "--give-up") == 0)
+        return give_up(argv + 2);
+    if (argc == 6 && strcmp(argv[1], "--migrate") == 0)
+        return migrate(argv + 2);
     if (getenv("VP_LAB_TEST"))
         cmocka_set_test_filter(getenv("VP_LAB_TEST"));
     return run_groups(argc - 1, argv + 1);

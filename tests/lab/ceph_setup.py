@@ -8,9 +8,11 @@ usage: ceph_setup.py files NAME FOLDER PORT   writes ceph.conf and all keyrings
        ceph_setup.py purge CONF PREFIX        removes all images whose name starts so
 """
 import base64
+import contextlib
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import uuid
@@ -200,8 +202,36 @@ def wait_ready(conf):
     raise SystemExit(f"{conf}: not healthy: {json.dumps(health)}")
 
 
-def purge_images(rbd, ioctx, prefix):
-    for entry in list(rbd.RBD().trash_list(ioctx)):
+def patiently(rbd, function, *arguments):
+    """The watch of a client that was killed lasts half a minute."""
+    end = time.monotonic() + 40
+    while True:
+        try:
+            return function(*arguments)
+        except rbd.ImageBusy:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def end_migrations(rbd, ioctx, prefix):
+    """A source is removed with its target."""
+    for name in rbd.RBD().list(ioctx):
+        if name.startswith(prefix):
+            with contextlib.suppress(rbd.InvalidArgument):
+                patiently(rbd, rbd.RBD().migration_abort, ioctx, name)
+
+
+def trash(conf, pool, namespace):
+    """The Python module of Ceph 16 does not know of the sources of migrations in it."""
+    place = pool + ("/" + namespace if namespace else "")
+    text = subprocess.run(["rbd", "-c", conf, "trash", "ls", "--all", "--format", "json", place],
+                          check=True, capture_output=True, text=True).stdout
+    return json.loads(text or "[]")
+
+
+def purge_images(rbd, ioctx, entries, prefix):
+    for entry in entries:
         if entry["name"].startswith(prefix):
             rbd.RBD().trash_remove(ioctx, entry["id"], force=True)
     for name in rbd.RBD().list(ioctx):
@@ -211,17 +241,25 @@ def purge_images(rbd, ioctx, prefix):
                     if image.is_protected_snap(snap["name"]):
                         image.unprotect_snap(snap["name"])
                     image.remove_snap(snap["name"])
-            rbd.RBD().remove(ioctx, name)
+            patiently(rbd, rbd.RBD().remove, ioctx, name)
 
 
 def purge(conf, prefix):
     import rbd
     cluster = connect(conf)
+    places = []
     for pool in cluster.list_pools():
-        with cluster.open_ioctx(pool) as ioctx:
-            for namespace in [""] + list(rbd.RBD().namespace_list(ioctx)):
-                ioctx.set_namespace(namespace)
-                purge_images(rbd, ioctx, prefix)
+        ioctx = cluster.open_ioctx(pool)
+        for namespace in [""] + list(rbd.RBD().namespace_list(ioctx)):
+            place = cluster.open_ioctx(pool)
+            place.set_namespace(namespace)
+            places.append((place, pool, namespace))
+        ioctx.close()
+    for place, _, _ in places:
+        end_migrations(rbd, place, prefix)
+    for place, pool, namespace in places:
+        purge_images(rbd, place, trash(conf, pool, namespace), prefix)
+        place.close()
     cluster.shutdown()
 
 

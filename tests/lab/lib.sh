@@ -45,11 +45,12 @@
 #             ceph_in CLUSTER ARGUMENT...           ceph, as admin
 #             image_exists CLUSTER/POOL/IMAGE
 #             watchers CLUSTER/POOL/IMAGE           how many
+# Two hosts, and the agent: see hosts.sh
 # Others      lab VERB...                           all of the lab's verbs
 #             json FILE EXPRESSION                  Python, the document is d; prints the value
 #             elapsed                               seconds since the test began
 #
-# shellcheck shell=bash disable=SC2154,SC2034
+# shellcheck shell=bash disable=SC2154,SC2034,SC2030,SC2031
 
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/common.sh"
 . "$LAB_FOLDER/namespace.sh"
@@ -58,6 +59,7 @@
 . "$LAB_FOLDER/disks.sh"
 . "$LAB_FOLDER/guest.sh"
 . "$LAB_FOLDER/verify.sh"
+. "$LAB_FOLDER/hosts.sh"
 
 VP_BUILD=$(realpath -m "${VP_BUILD:-$CHECKOUT/build}")
 
@@ -122,7 +124,7 @@ print(json.dumps(value) if isinstance(value, (dict, list, bool, type(None))) els
 program() {
     [[ -x $VP_BUILD/$1 ]] || fail "$VP_BUILD/$1 is not built"
     mkdir -p "$VP_LAB_DIR/bin"
-    cp -u "$VP_BUILD/$1" "$VP_LAB_DIR/bin/"
+    cp -u --remove-destination "$VP_BUILD/$1" "$VP_LAB_DIR/bin/"
     echo "$VP_LAB_DIR/bin/${1##*/}"
 }
 
@@ -279,6 +281,7 @@ begin_test() {
 end_test() {
     local name
     heal_daemons
+    clean_second_host "$1"
     for name in $( (ls "$VP_LAB_DIR/guests" && virsh -q list --all --name) | sort -u); do
         [[ $name != "$1"-* ]] || remove_guest "$name"
     done
@@ -298,10 +301,15 @@ heal_daemons() {
             fi
         done
     done
+    heal_libvirtd
+}
+
+heal_libvirtd() {
+    local pid
     pid=$(cat "$VP_LAB_DIR/libvirt/run/libvirtd.pid" 2>/dev/null || echo 0)
     if is_alive "$pid" && is_ours "$pid"; then
         kill -CONT "$pid"
     else
-        start_libvirtd
+        lab libvirtd start
     fi
 }

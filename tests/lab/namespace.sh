@@ -14,19 +14,36 @@ LIBVIRT_FOLDERS=(
 
 make_folders() {
     local i
-    mkdir -p "$VP_LAB_DIR"/{run,log,guests,tmp,pool}
+    mkdir -p "$VP_LAB_DIR"/{run,log,tmp,pool}
+    if [[ -s $VP_LAB_DIR/ceph-from ]]; then
+        ln -s "$(cat "$VP_LAB_DIR/ceph-from")/guests" "$VP_LAB_DIR/guests"
+    else
+        mkdir "$VP_LAB_DIR/guests"
+    fi
     for ((i = 1; i < ${#LIBVIRT_FOLDERS[@]}; i += 2)); do
         mkdir -p "$VP_LAB_DIR/${LIBVIRT_FOLDERS[i]}"
     done
     mkdir -p "$VP_LAB_DIR"/libvirt/etc/hooks/qemu.d
 }
 
-# An unprivileged user that exists only in the lab: its number is free on the machine.
-make_user() {
-    local number=47000
+# Free on the machine; on a second host, the first one's.
+user_number() {
+    local number=47000 first
+    if [[ -s $VP_LAB_DIR/ceph-from ]]; then
+        first=$(cat "$VP_LAB_DIR/ceph-from")
+        sed -n 's/^export VP_LAB_UID=//p' "$first/env"
+        return
+    fi
     while getent passwd "$number" >/dev/null || getent group "$number" >/dev/null; do
         number=$((number + 1))
     done
+    echo "$number"
+}
+
+# An unprivileged user that exists only in the lab.
+make_user() {
+    local number
+    number=$(user_number)
     cp /etc/passwd "$VP_LAB_DIR/passwd"
     cp /etc/group "$VP_LAB_DIR/group"
     echo "$VP_LAB_USER:x:$number:$number:virt-pivot lab:$VP_LAB_DIR/home:/bin/bash" \

@@ -71,6 +71,24 @@ static void decide(const struct policy *policy, const struct sample *sample)
     }
 }
 
+/* Each network is found by its name, which is one that libvirt's XML can hold. */
+static void look_at_settings(const struct policy *policy)
+{
+    require(policy->retries <= 100 && policy->retry_pause >= 1 && policy->retry_pause <= 86400);
+    require(policy->on_error == ON_ERROR_REFUSE || policy->on_error == ON_ERROR_PASS);
+    for (size_t i = 0; i < policy->networks.count; i++) {
+        const struct policy_network *network = &policy->networks.items[i];
+        require(policy_network(policy, network->from) == network->to);
+        const char *const names[] = {network->from, network->to};
+        for (size_t j = 0; j < ARRAY_SIZE(names); j++) {
+            size_t length = strlen(names[j]);
+            require(length >= 1 && length <= 63 && !strchr(names[j], '/'));
+            for (const char *c = names[j]; *c; c++)
+                require((unsigned char)*c >= ' ' && *c != 0x7f);
+        }
+    }
+}
+
 static void try_policy(const char *text, size_t length)
 {
     AUTO_ERROR struct error error = {0};
@@ -80,6 +98,7 @@ static void try_policy(const char *text, size_t length)
         require(text_starts_with(error.message, "fuzz.yaml:") && !strchr(error.message, '\n'));
         return;
     }
+    look_at_settings(policy);
     struct sample samples[SAMPLES];
     make_samples(samples);
     for (size_t i = 0; i < SAMPLES; i++)

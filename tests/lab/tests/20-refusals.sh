@@ -18,17 +18,6 @@ test_unknown_domain() {
     assert_err "hint"
 }
 
-test_inactive_domain() {
-    simple_policy
-    GUEST=$(new_guest a --disk raw:16M)
-    save_xml "$GUEST" "$TEST_DIR/before.xml"
-    expect_exit 1 vp move "$GUEST"
-    assert_err "not running"
-    no_target_left "$GUEST"
-    save_xml "$GUEST" "$TEST_DIR/after.xml"
-    cmp "$TEST_DIR/before.xml" "$TEST_DIR/after.xml"
-}
-
 test_bad_usage_and_policy() {
     simple_policy
     expect_exit 2 vp move

@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 . "$LAB_FOLDER/moves.sh"
 
-test_check_of_a_healthy_lab() {
+# Alone: it says how the definitions of all guests of the host are, in mid-move ones too.
+test_alone_check_of_a_healthy_lab() {
     simple_policy
     expect_exit 0 vp check
     assert_out "^ok .*old"
@@ -125,9 +126,17 @@ test_alone_ceph_adapter() {
     local test
     test=$(find "$VP_BUILD" -name ceph_adapter_test -type f -perm -u+x | head -n 1)
     [[ -n $test ]] || skip "ceph_adapter_test is not built"
-    ceph_adapter "$test"
+    ceph_adapter "$test" connect create crash image trash
+}
+
+# Alone: it stops the cluster's OSD.
+test_alone_ceph_sources_and_snapshots() {
+    local test
+    test=$(find "$VP_BUILD" -name ceph_adapter_test -type f -perm -u+x | head -n 1)
+    [[ -n $test ]] || skip "ceph_adapter_test is not built"
+    VP_LAB_OSD_PID=$(cat "$(cluster_folder flash)/run/osd.0.pid") ceph_adapter "$test" source source-crash snapshot migration
 }
 ceph_adapter() {
     VP_LAB_KILLS=6 VP_LAB_USER=libvirt VP_LAB_MONS="127.0.0.1:$VP_LAB_PORT_flash" VP_LAB_KEYRING=$VP_LAB_KEYRING_flash \
-        VP_LAB_CONF=$VP_LAB_CONF_flash VP_LAB_POOL=bulk "$1"
+        VP_LAB_CONF=$VP_LAB_CONF_flash VP_LAB_POOL=bulk "$@"
 }

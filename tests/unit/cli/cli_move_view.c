@@ -140,6 +140,90 @@ static void outcome_follows_phase_and_fates(void **state UNUSED)
     assert_outcome(scene, PHASE_REDEFINED, "moved");
 }
 
+/* ---- incoming migrations ---- */
+
+static struct scene incoming(enum move_phase phase, enum move_phase begun)
+{
+    struct scene scene = copying();
+    scene.view.record.kind = MOVE_INCOMING;
+    scene.view.record.phase = phase;
+    scene.view.record.begun = begun;
+    scene.view.alive = false;
+    scene.disks[0].sampled = 0;
+    return scene;
+}
+
+static void assert_incoming(struct scene scene, const char *outcome, bool awaits, bool unsettled)
+{
+    const struct move_view *view = view_of(&scene);
+    assert_string_equal(move_view_outcome(view), outcome);
+    assert_int_equal(move_view_awaits_guest(view), awaits);
+    assert_int_equal(move_view_is_unsettled(view), unsettled);
+}
+
+static void an_incoming_one_is_never_called_dead(void **state UNUSED)
+{
+    struct scene scene = incoming(PHASE_COPYING, PHASE_COPYING);
+    assert_incoming(scene, "waits for its guest", true, false);
+    scene.view.alive = true; /* the agent has a look at it */
+    assert_incoming(scene, "waits for its guest", true, false);
+    scene = incoming(PHASE_LOCKED, PHASE_TARGET_CREATED);
+    assert_incoming(scene, "left unfinished", false, false);
+    scene.view.alive = true;
+    assert_incoming(scene, "under way", false, false);
+    assert_incoming(incoming(PHASE_UNDOING, PHASE_UNDOING), "left unfinished", false, false);
+    assert_incoming(incoming(PHASE_UNDONE, PHASE_UNDONE), "undone", false, false);
+}
+
+static void an_arrived_one_is_unsettled_until_its_definition_is_right(void **state UNUSED)
+{
+    assert_incoming(incoming(PHASE_PIVOTED, PHASE_PIVOTED), "definition not settled", false, true);
+    assert_incoming(incoming(PHASE_PIVOTED, PHASE_REDEFINED), "definition not settled", false,
+                    true);
+    /* Seen here, and the phase not yet written. */
+    struct scene scene = incoming(PHASE_COPYING, PHASE_COPYING);
+    scene.disks[0].fate = DISK_PIVOTED;
+    assert_incoming(scene, "definition not settled", false, true);
+    scene = incoming(PHASE_COPYING, PHASE_PIVOTED);
+    assert_incoming(scene, "definition not settled", false, true);
+    scene = incoming(PHASE_REDEFINED, PHASE_REDEFINED);
+    assert_incoming(scene, "moved", false, false);
+    assert_incoming(incoming(PHASE_NEEDS_OPERATOR, PHASE_NEEDS_OPERATOR), "needs operator", false,
+                    false);
+}
+
+static void assert_kind(struct scene scene, const char *expected)
+{
+    assert_string_equal(move_view_kind(view_of(&scene)), expected);
+}
+
+static void only_what_has_arrived_is_said_to(void **state UNUSED)
+{
+    assert_kind(copying(), "live move");
+    assert_kind(incoming(PHASE_COPYING, PHASE_COPYING), "by migration");
+    assert_kind(incoming(PHASE_UNDONE, PHASE_UNDONE), "by migration");
+    assert_kind(incoming(PHASE_PIVOTED, PHASE_PIVOTED), "arrived by migration");
+    assert_kind(incoming(PHASE_VERIFIED, PHASE_VERIFIED), "arrived by migration");
+}
+
+static void disks_and_networks_are_named_before_and_after(void **state UNUSED)
+{
+    struct scene scene = incoming(PHASE_COPYING, PHASE_COPYING);
+    struct plan_disk disk = {
+        .target = "vda",
+        .source = "/srv/db1.img",
+        .destination = {.cluster = {.name = "flash"}, .pool = "fast", .image = "db1-vda"},
+    };
+    struct plan_network network = {.from = "br0", .to = "br-vm"};
+    struct plan plan = {.disks = {.items = &disk, .count = 1},
+                        .networks = {.items = &network, .count = 1}};
+    scene.view.plan = &plan;
+    AUTO_FREE char *old = move_view_sources(view_of(&scene));
+    AUTO_FREE char *new = move_view_destinations(view_of(&scene));
+    assert_string_equal(old, "/srv/db1.img (vda), ? (vdb), br0 (network)");
+    assert_string_equal(new, "flash/fast/db1-vda (vda), ? (vdb), br-vm (network)");
+}
+
 static struct json_object *get(struct json_object *json, const char *key)
 {
     struct json_object *value = NULL;
@@ -190,6 +274,10 @@ int main(void)
         cmocka_unit_test(eta_is_what_remains_over_the_rate),
         cmocka_unit_test(eta_is_not_guessed),
         cmocka_unit_test(outcome_follows_phase_and_fates),
+        cmocka_unit_test(an_incoming_one_is_never_called_dead),
+        cmocka_unit_test(an_arrived_one_is_unsettled_until_its_definition_is_right),
+        cmocka_unit_test(only_what_has_arrived_is_said_to),
+        cmocka_unit_test(disks_and_networks_are_named_before_and_after),
         cmocka_unit_test(json_says_null_where_nothing_is_known),
         cmocka_unit_test(json_tells_an_unlimited_bandwidth_from_none),
     };

@@ -51,6 +51,7 @@ class Status(virt_pivot.TestCase):
             self.assertEqual(len(moves), 1)
             move = moves[0]
             self.assertEqual(move["id"], int(scene.id))
+            self.assertEqual(move["kind"], "live")
             self.assertEqual(move["outcome"], "under way")
             self.assertEqual(move["process"], scene.process.pid)
             self.assertEqual((move["phase"], move["step"]), ("copying", "mirroring"))
@@ -82,6 +83,14 @@ class Status(virt_pivot.TestCase):
         move = self.vp("--format", "json", "status").json["moves"][0]
         self.assertEqual((move["outcome"], move["process"]), ("process gone", None))
         self.assertIsNone(move["disks"][0]["rate"])
+
+    def test_a_dead_process_that_copied_by_itself(self):
+        with Scene(self.state, "db1", "offline") as scene:
+            pass
+        result = self.vp("status")
+        self.assert_exit(0, result)
+        self.assertIn(f"move {scene.id}: process gone: 'virt-pivot recover --resume db1' goes on "
+                      "with its copy; 'virt-pivot recover' takes it back", result.out)
 
     def test_wishes_are_shown(self):
         with Scene(self.state):
@@ -292,7 +301,7 @@ class History(virt_pivot.TestCase):
         self.assert_exit(0, result)
         header, *rows = result.out.splitlines()
         self.assertEqual(header.split(),
-                         ["MOVE", "DOMAIN", "BEGUN", "TOOK", "OUTCOME", "COPIED", "DISKS"])
+                         ["MOVE", "DOMAIN", "KIND", "BEGUN", "TOOK", "OUTCOME", "COPIED", "DISKS"])
         self.assertEqual([row.split()[:2] for row in rows],
                          [["1", "db1"], ["2", "db2"], ["3", "db3"], ["4", "db4"]])
         for row, outcome in zip(rows, ("moved ", "moved in part ", "undone ",
@@ -309,10 +318,11 @@ class History(virt_pivot.TestCase):
     def test_story(self):
         result = self.vp("history", "1")
         self.assert_exit(0, result)
-        for expected in ("Move 1 of domain db1 (", "outcome     moved\n",
+        for expected in ("Move 1 of domain db1 (", "kind        live move\n",
+                         "outcome     moved\n",
                          "strategy    dance (undefining it loses nothing)",
                          "definition  saved as " + self.state + "/definitions/db1-",
-                         "contents    not compared", "disk vda: old/vms/db1-vda → flash/fast/db1-vda",
+                         "contents    not asked for", "disk vda: old/vms/db1-vda → flash/fast/db1-vda",
                          "on its target, tier gold by rule 'databases', copied 256 MiB, "
                          "latency 1.9 ms, before 1.2 ms"):
             self.assertIn(expected, result.out)
@@ -332,7 +342,7 @@ class History(virt_pivot.TestCase):
 
     def test_story_json(self):
         move = self.vp("--format", "json", "history", "1").json
-        self.assertEqual(move["contents"], "not compared")
+        self.assertEqual(move["contents"], "not asked for")
         self.assertEqual(move["definition"], "dance")
         self.assertTrue(os.path.isfile(move["definition_file"]))
         self.assertEqual([disk["place"] for disk in move["disks"]], ["on its target"] * 2)

@@ -1,10 +1,13 @@
 /* Plays the process that runs a move, as far as the journal shows it: for the tests of the verbs
  * that look at moves and wish things of them. Neither libvirt nor Ceph takes part.
  *
- *   cli_scene STATE DOMAIN
+ *   cli_scene STATE DOMAIN [incoming|broken|offline]
  *
- * makes a move that is copying, says "move N", and does what it reads, a word a line:
+ * makes a move that is copying, says "move N", and does what it reads, a word a line. "incoming" is
+ * a migration to this host, which holds no lock once its images are made; "broken" is one whose
+ * images are being made.
  *
+ *   arrive   (incoming) the guest is here, and its definition still names the old disks
  *   ready    all disks are ready
  *   pivot    begins to pivot
  *   finish   it has moved, and ends
@@ -63,14 +66,15 @@ static char *uuid_of(const char *domain)
     return text_format("%08x-0000-4000-8000-000000000000", number);
 }
 
-static int create(struct journal *journal, const char *domain, const char *uuid, int64_t *id,
-                  struct error *error)
+static int create(struct journal *journal, enum move_kind kind, const char *domain,
+                  const char *uuid, int64_t *id, struct error *error)
 {
     AUTO_FREE char *plan = plan_text(domain, uuid);
     AUTO_FREE char *name = text_dup(domain), *identity = text_dup(uuid),
-                   *uri = text_dup("qemu:///system"), *live = text_dup("<domain/>");
+                   *uri = text_dup(kind == MOVE_INCOMING ? "" : "qemu:///system"),
+                   *live = text_format("<domain type='kvm'><name>%s</name></domain>", domain);
     const struct move_record record = {
-        .uuid = identity, .domain = name, .uri = uri, .plan = plan, .live = live};
+        .kind = kind, .uuid = identity, .domain = name, .uri = uri, .plan = plan, .live = live};
     if (journal_create(journal, &record, id, error) < 0 ||
         journal_add_disk(journal, *id, "vda", "token-vda", error) < 0)
         return -1;
@@ -109,6 +113,29 @@ static int go_to_copying(struct journal *journal, int64_t id, const char *domain
     return journal_sample(journal, id, &sample, error);
 }
 
+static int make_images(struct journal *journal, int64_t id, struct error *error)
+{
+    if (journal_reach(journal, id, PHASE_LOCKED, NULL, error) < 0)
+        return -1;
+    return journal_begin(journal, id, PHASE_TARGET_CREATED, error);
+}
+
+static int await_guest(struct journal *journal, int64_t id, struct error *error)
+{
+    if (make_images(journal, id, error) < 0 ||
+        journal_reach(journal, id, PHASE_TARGET_CREATED, "flash/fast/db1-vda", error) < 0)
+        return -1;
+    return journal_reach(journal, id, PHASE_COPYING, "libvirt copies", error);
+}
+
+static int arrive(struct journal *journal, int64_t id, struct error *error)
+{
+    if (journal_set_fate(journal, id, "vda", DISK_PIVOTED, error) < 0 ||
+        journal_set_fate(journal, id, "vdb", DISK_PIVOTED, error) < 0)
+        return -1;
+    return journal_reach(journal, id, PHASE_PIVOTED, "the guest is here", error);
+}
+
 static int finish(struct journal *journal, int64_t id, enum disk_fate second, struct error *error)
 {
     if (journal_set_fate(journal, id, "vda", DISK_PIVOTED, error) < 0 ||
@@ -140,6 +167,8 @@ static int fail(struct journal *journal, int64_t id, struct error *error)
 /* 1: it was the last thing to do. */
 static int perform(struct journal *journal, int64_t id, const char *word, struct error *error)
 {
+    if (text_equal(word, "arrive"))
+        return arrive(journal, id, error);
     if (text_equal(word, "ready"))
         return journal_reach(journal, id, PHASE_MIRRORING, "2 disks", error);
     if (text_equal(word, "pivot"))
@@ -155,17 +184,8 @@ static int perform(struct journal *journal, int64_t id, const char *word, struct
     return error_set(error, ERROR_USAGE, "what is '%s'?", word);
 }
 
-static int play(const char *directory, const char *domain, struct error *error)
+static int obey_words(struct journal *journal, int64_t id, struct error *error)
 {
-    CLEANUP(journal_closep) struct journal *journal = NULL;
-    CLEANUP(journal_unlock) int lock = -1;
-    AUTO_FREE char *uuid = uuid_of(domain);
-    int64_t id = 0;
-    if (journal_open(directory, JOURNAL_WRITE, &journal, error) < 0 ||
-        journal_lock(journal, uuid, &lock, error) < 0 ||
-        create(journal, domain, uuid, &id, error) < 0 ||
-        go_to_copying(journal, id, domain, uuid, error) < 0)
-        return -1;
     printf("move %" PRId64 "\n", id);
     fflush(stdout);
     char line[64];
@@ -181,12 +201,40 @@ static int play(const char *directory, const char *domain, struct error *error)
     return result < 0 ? -1 : 0;
 }
 
+static int play(const char *directory, const char *domain, const char *kind, struct error *error)
+{
+    CLEANUP(journal_closep) struct journal *journal = NULL;
+    CLEANUP(journal_unlock) int lock = -1;
+    AUTO_FREE char *uuid = uuid_of(domain);
+    bool off = text_equal(kind, "offline"), live = off || text_equal(kind, "live"),
+         broken = text_equal(kind, "broken");
+    int64_t id = 0;
+    if (journal_open(directory, JOURNAL_WRITE, &journal, error) < 0 ||
+        journal_lock(journal, uuid, &lock, error) < 0 ||
+        create(journal,
+               off    ? MOVE_OFFLINE
+               : live ? MOVE_LIVE
+                      : MOVE_INCOMING,
+               domain, uuid, &id, error) < 0)
+        return -1;
+    int made = live     ? go_to_copying(journal, id, domain, uuid, error)
+               : broken ? make_images(journal, id, error)
+                        : await_guest(journal, id, error);
+    if (made < 0)
+        return -1;
+    if (!live && !broken)
+        journal_unlock(&lock); /* libvirt copies: no process of ours waits for that */
+    return obey_words(journal, id, error);
+}
+
 int main(int argc, char **argv)
 {
     AUTO_ERROR struct error error = {0};
     alarm(60); /* whatever became of the test */
-    if (argc == 3 && play(argv[1], argv[2], &error) == 0)
+    if ((argc == 3 || argc == 4) &&
+        play(argv[1], argv[2], argc == 4 ? argv[3] : "live", &error) == 0)
         return 0;
-    fprintf(stderr, "cli_scene: %s\n", error.message ? error.message : "usage: STATE DOMAIN");
+    fprintf(stderr, "cli_scene: %s\n",
+            error.message ? error.message : "usage: STATE DOMAIN [incoming|broken]");
     return 1;
 }

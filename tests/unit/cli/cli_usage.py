@@ -55,6 +55,12 @@ class Usage(virt_pivot.TestCase):
         self.assert_usage("'status' takes", "status --help", "status", "a", "b")
         self.assert_usage("'history' takes", "history --help", "history", "1", "2")
 
+    def test_queue_goes_with_neither_detach_nor_dry_run(self):
+        for other in ("--detach", "--dry-run"):
+            with self.subTest(other=other):
+                self.assert_usage(f"--queue cannot go with {other}", "move --help", "move", "db1",
+                                  "--queue", other)
+
     def test_rates(self):
         for rate in ("fast", "10XB", "", "1e400", "99999999999999999999"):
             with self.subTest(rate=rate):
@@ -68,7 +74,8 @@ class Usage(virt_pivot.TestCase):
         before = run("--state", self.state, "--format", "json", "status")
         behind = run("status", "--state", self.state, "--format", "json")
         self.assertEqual((before.code, before.out), (0, behind.out))
-        self.assertEqual(before.json, {"moves": []})
+        self.assertEqual(before.json, {"moves": [], "requests": [],
+                                       "agent": {"running": False, "pid": None}})
 
     def test_version(self):
         result = run("--version")

@@ -7,6 +7,7 @@ import unittest
 
 PROGRAM = os.environ["VIRT_PIVOT"]
 SCENE = os.environ["CLI_SCENE"]
+AGENT = os.environ["CLI_AGENT"]
 SOURCE = os.environ["SOURCE_DIR"]
 
 
@@ -46,14 +47,14 @@ class TestCase(unittest.TestCase):
         self.assertEqual(code, result.code, f"\nstdout: {result.out}\nstderr: {result.err}")
 
 
-class Scene:
-    """A process that plays a move's; see cli_scene.c. At the end of its `with` it is killed."""
+class Actor:
+    """A process that plays a part, told what to do a line at a time. At the end of its `with` it is
+    killed."""
 
-    def __init__(self, state, domain="db1"):
+    def __init__(self, *arguments):
         # pylint: disable=consider-using-with
-        self.process = subprocess.Popen([SCENE, state, domain], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env=environment())
-        self.id = self.process.stdout.readline().split()[-1]
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, env=environment())
 
     def __enter__(self):
         return self
@@ -72,14 +73,36 @@ class Scene:
         self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
-    def do(self, word):
+    def ask(self, word):
         self.say(word)
-        answer = self.process.stdout.readline()
-        assert answer == "done\n", answer
+        return self.process.stdout.readline().strip()
+
+    def do(self, word):
+        answer = self.ask(word)
+        assert answer == "done", answer
+
+
+class Scene(Actor):
+    """A move's process; see cli_scene.c."""
+
+    def __init__(self, state, domain="db1", *kind):
+        super().__init__(SCENE, state, domain, *kind)
+        self.id = self.process.stdout.readline().split()[-1]
 
     def end(self, word):
         self.do(word)
         assert self.process.wait(10) == 0
+
+
+class Agent(Actor):
+    """The agent, and whoever asks things of it; see cli_agent.c."""
+
+    def __init__(self, state):
+        super().__init__(AGENT, state)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def add(self, domain="db1", reason="start", tier="-", disks="-"):
+        return int(self.ask(f"add {domain} {reason} {tier} {disks}"))
 
 
 main = unittest.main

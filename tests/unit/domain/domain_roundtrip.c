@@ -133,14 +133,93 @@ static size_t check_file(virConnectPtr connection, const char *path)
     return checked > 0;
 }
 
-static void libvirt_prints_what_was_written(void **state UNUSED)
+/* ---- What libvirt makes of our metadata and of other networks ---- */
+
+static const char two_networks[] =
+    "<domain type='test'><name>d</name><memory>1024</memory><os><type>hvm</type></os><devices>"
+    "<disk type='file'><source file='/a'/><target dev='vda' bus='virtio'/></disk>"
+    "<disk type='file'><source file='/b'/><target dev='vdb' bus='virtio'/></disk>"
+    "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan' "
+    "portgroup='lan'/></interface>"
+    "<interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/>"
+    "</interface></devices></domain>";
+
+static virConnectPtr test_driver(void)
 {
     virSetErrorFunc(NULL, keep_quiet);
-    CLEANUP(close_connection) virConnectPtr connection = virConnectOpen("test:///default");
+    virConnectPtr connection = virConnectOpen("test:///default");
     if (!connection) {
         print_message("skipped: this libvirt has no test driver (%s)\n", virGetLastErrorMessage());
         skip();
     }
+    return connection;
+}
+
+static void set_metadata(virDomainPtr domain, const char *xml, const char *key, const char *uri)
+{
+    if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml, key, uri,
+                             VIR_DOMAIN_AFFECT_LIVE) < 0)
+        fail_msg("%s", virGetLastErrorMessage());
+}
+
+static struct domain *read_live(virDomainPtr domain)
+{
+    AUTO_FREE char *xml = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_SECURE);
+    assert_non_null(xml);
+    return parse_accepted(xml);
+}
+
+static void libvirt_keeps_sizes(void **state UNUSED)
+{
+    CLEANUP(close_connection) virConnectPtr connection = test_driver();
+    virDomainPtr guest = virDomainCreateXML(connection, two_networks, 0);
+    assert_non_null(guest);
+    const struct disk_capacity sizes[] = {{"vda", 1 << 30, true, NULL}, {"vdb", 512, false, NULL}};
+    AUTO_FREE char *first = domain_sizes_xml(sizes, 2);
+    AUTO_FREE char *second = domain_sizes_xml(sizes, 1);
+    set_metadata(guest, first, "pivot-disks", DOMAIN_SIZES_NAMESPACE);
+    set_metadata(guest, "<tier>gold</tier>", "pivot", DOMAIN_METADATA_NAMESPACE);
+    CLEANUP(domain_freep) struct domain *both = read_live(guest);
+    assert_true(both->live);
+    assert_int_equal(domain_disk(both, "vda")->capacity, 1 << 30);
+    assert_int_equal(domain_disk(both, "vdb")->capacity, 512);
+    assert_true(domain_disk(both, "vda")->local);
+    assert_false(domain_disk(both, "vdb")->local);
+    assert_string_equal(both->tier_label, "gold");
+    /* Set again, it is replaced as a whole; the tier stays. */
+    set_metadata(guest, second, "pivot-disks", DOMAIN_SIZES_NAMESPACE);
+    CLEANUP(domain_freep) struct domain *one = read_live(guest);
+    assert_int_equal(domain_disk(one, "vda")->capacity, 1 << 30);
+    assert_int_equal(domain_disk(one, "vdb")->capacity, 0);
+    assert_string_equal(one->tier_label, "gold");
+    virDomainDestroy(guest);
+    virDomainFree(guest);
+}
+
+static void libvirt_prints_renamed_networks(void **state UNUSED)
+{
+    CLEANUP(close_connection) virConnectPtr connection = test_driver();
+    static const struct network_rename renames[] = {
+        {NULL, "br0", "br \"one\""},
+        {"52:54:00:00:00:01", "lan", "prod & 'test' <\xc3\xa4>"},
+    };
+    AUTO_FREE char *dump = defined_and_dumped(connection, two_networks);
+    assert_non_null(dump);
+    CLEANUP(domain_freep) struct domain *domain = parse_accepted(dump);
+    AUTO_ERROR struct error error = {0};
+    AUTO_FREE char *renamed = NULL;
+    if (domain_rename_networks(domain, renames, 2, &renamed, &error) < 0)
+        fail_msg("%s", error.message);
+    assert_string_not_equal(renamed, dump);
+    AUTO_FREE char *back = defined_and_dumped(connection, renamed);
+    AUTO_FREE char *diff = text_diff("written", renamed, "libvirt", back ? back : "");
+    if (*diff)
+        fail_msg("%s", diff);
+}
+
+static void libvirt_prints_what_was_written(void **state UNUSED)
+{
+    CLEANUP(close_connection) virConnectPtr connection = test_driver();
     DIR *corpus = opendir(CORPUS);
     assert_non_null(corpus);
     size_t checked = 0;
@@ -158,6 +237,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(libvirt_prints_what_was_written),
+        cmocka_unit_test(libvirt_keeps_sizes),
+        cmocka_unit_test(libvirt_prints_renamed_networks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

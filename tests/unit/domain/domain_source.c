@@ -205,6 +205,72 @@ static void renders_a_block_copy_destination(void **state UNUSED)
                              "</disk>\n");
 }
 
+/* There and back again: what a source is turned into names the same image, in the same words. */
+static void turns_a_source_into_a_destination(void **state UNUSED)
+{
+    static const struct {
+        const char *source, *pool, *name_space, *image;
+    } cases[] = {
+        {"<source protocol='rbd' name='p/i'/>", "p", NULL, "i"},
+        {"<source protocol='rbd' name='p/n/i'><host name='a' port='1'/><host name='b'/>"
+         "<auth username='u'><secret type='ceph' uuid='x'/></auth></source>",
+         "p", "n", "i"},
+        {"<source protocol='rbd' name='p//i'><config file='/c'/><auth username='u'>"
+         "<secret type='ceph' usage='x'/></auth></source>",
+         "p", NULL, "i"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP(disk_source_clear)
+        struct disk_source source = source_from("network", cases[i].source);
+        CLEANUP(rbd_parts_clear) struct rbd_parts parts;
+        assert_true(rbd_destination_of_source(&source, &parts));
+        const struct rbd_destination *destination = &parts.destination;
+        assert_string_equal(destination->pool, cases[i].pool);
+        assert_true(text_equal(destination->name_space, cases[i].name_space));
+        assert_string_equal(destination->image, cases[i].image);
+        assert_int_equal(destination->host_count, source.hosts.count);
+        assert_ptr_equal(destination->hosts, source.hosts.items);
+
+        CLEANUP(disk_source_clear) struct disk_source back = {0};
+        rbd_destination_source(destination, &back);
+        assert_true(text_equal(back.auth_user, source.auth_user));
+        assert_true(text_equal(back.secret_uuid, source.secret_uuid));
+        assert_true(text_equal(back.secret_usage, source.secret_usage));
+        assert_true(text_equal(back.config_file, source.config_file));
+        free(source.name); /* "p//i" is written "p/i" */
+        source.name = text_dup(back.name);
+        assert_true(disk_source_same(&back, &source));
+    }
+}
+
+static void other_sources_are_no_destination(void **state UNUSED)
+{
+    static const struct {
+        const char *type, *source;
+    } cases[] = {
+        {"file", "<source file='p/i'/>"},
+        {"network", ""},
+        {"network", "<source protocol='nbd' name='p/i'/>"},
+        {"network", "<source protocol='rbd'/>"},
+        {"network", "<source protocol='rbd' name=''/>"},
+        {"network", "<source protocol='rbd' name='i'/>"},
+        {"network", "<source protocol='rbd' name='/i'/>"},
+        {"network", "<source protocol='rbd' name='p/'/>"},
+        {"network", "<source protocol='rbd' name='p/n/'/>"},
+        {"network", "<source protocol='rbd' name='p/i'><snapshot name='s'/></source>"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP(disk_source_clear)
+        struct disk_source source = source_from(cases[i].type, cases[i].source);
+        struct rbd_parts parts;
+        memset(&parts, 0xff, sizeof(parts));
+        if (rbd_destination_of_source(&source, &parts))
+            fail_msg("taken: %s", cases[i].source);
+        assert_null(parts.pool);
+        rbd_parts_clear(&parts); /* harmless */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +280,8 @@ int main(void)
         cmocka_unit_test(describes_sources),
         cmocka_unit_test(splits_rbd_names),
         cmocka_unit_test(turns_a_destination_into_a_source),
+        cmocka_unit_test(turns_a_source_into_a_destination),
+        cmocka_unit_test(other_sources_are_no_destination),
         cmocka_unit_test(renders_a_block_copy_destination),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* A move's disks, the wishes of other terminals, the ledger. */
+/* A move's disks, the wishes of other terminals. */
 #include "journal_fixture.h"
 
 #include <time.h>
@@ -110,22 +110,6 @@ static void wishes(void **state)
     assert_false(control.cancel || control.paused || control.bandwidth_set);
 }
 
-/* ---- the ledger ---- */
-
-static void the_ledger(void **state)
-{
-    const struct desk *desk = *state;
-    int64_t id = with_disks(desk->journal);
-    OK(journal_ledger_add(desk->journal, id, "vda", "/old", "flash/fast/a", why));
-    OK(journal_ledger_add(desk->journal, id, "vda", "/old", "flash/fast/a", why));
-    OK(journal_ledger_add(desk->journal, id, "vdb", "/old-b", "flash/fast/b", why));
-    assert_query(desk->folder,
-                 "SELECT target, uuid, old_source, new_source FROM ledger"
-                 " ORDER BY target",
-                 "vda " UUID_1 " /old flash/fast/a vdb " UUID_1 " /old-b flash/fast/b");
-    assert_query(desk->folder, "SELECT count(*) FROM ledger WHERE at > 1600000000", "2");
-}
-
 /* ---- how fast moves usually are ---- */
 
 static int64_t finished_move(struct journal *journal, uint64_t rate)
@@ -164,7 +148,6 @@ int main(void)
         WITH_DESK(every_field_comes_back),
         WITH_DESK(fates_are_told),
         WITH_DESK(wishes),
-        WITH_DESK(the_ledger),
         WITH_DESK(the_usual_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

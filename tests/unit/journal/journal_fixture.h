@@ -7,6 +7,7 @@
 #include "journal/journal.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #define UUID_1 "c7a5fdbd-cdaf-9455-926a-d65c16db1809"
 #define UUID_2 "00000000-0000-4000-8000-000000000002"
@@ -51,9 +52,11 @@ static inline UNUSED void desk_reopen(struct desk *desk)
     OK(journal_open(desk->folder, JOURNAL_WRITE, &desk->journal, why));
 }
 
-static inline UNUSED int64_t new_move(struct journal *journal, const char *uuid)
+static inline UNUSED int64_t new_move_of_kind(struct journal *journal, enum move_kind kind,
+                                              const char *uuid)
 {
     const struct move_record record = {
+        .kind = kind,
         .uuid = (char *)uuid,
         .domain = (char *)"db-1",
         .uri = (char *)"qemu:///system",
@@ -63,6 +66,11 @@ static inline UNUSED int64_t new_move(struct journal *journal, const char *uuid)
     int64_t id = 0;
     OK(journal_create(journal, &record, &id, why));
     return id;
+}
+
+static inline UNUSED int64_t new_move(struct journal *journal, const char *uuid)
+{
+    return new_move_of_kind(journal, MOVE_LIVE, uuid);
 }
 
 /* Through a connection of the test's own, as another program would see it. */

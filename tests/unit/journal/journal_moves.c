@@ -26,7 +26,25 @@ static void a_new_move(void **state)
     assert_null(record.message);
     assert_null(record.hint);
     assert_int_equal(record.pid, getpid());
+    assert_int_equal(record.kind, MOVE_LIVE);
     assert_true(record.created >= before && record.created <= (int64_t)time(NULL));
+}
+
+static void who_copies_is_kept(void **state)
+{
+    struct desk *desk = *state;
+    int64_t live = new_move_of_kind(desk->journal, MOVE_LIVE, UUID_1);
+    int64_t incoming = new_move_of_kind(desk->journal, MOVE_INCOMING, UUID_1);
+    desk_reopen(desk);
+    CLEANUP(move_record_clear) struct move_record record = {0};
+    OK(journal_read(desk->journal, incoming, &record, why));
+    assert_int_equal(record.kind, MOVE_INCOMING);
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    OK(journal_list(desk->journal, MOVES_UNFINISHED, UUID_1, &records, why));
+    assert_int_equal(records.count, 2);
+    assert_int_equal(records.items[0].id, live);
+    assert_int_equal(records.items[0].kind, MOVE_LIVE);
+    assert_int_equal(records.items[1].kind, MOVE_INCOMING);
 }
 
 static void numbers_are_never_used_twice(void **state)
@@ -278,6 +296,7 @@ int main(void)
 #define WITH_DESK(test) cmocka_unit_test_setup_teardown(test, desk_open, desk_close)
     const struct CMUnitTest tests[] = {
         WITH_DESK(a_new_move),
+        WITH_DESK(who_copies_is_kept),
         WITH_DESK(numbers_are_never_used_twice),
         WITH_DESK(any_text_comes_back),
         WITH_DESK(a_large_record),

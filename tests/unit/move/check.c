@@ -67,9 +67,10 @@ static char *check_writes(const struct fake_world *world, size_t i, long *checks
 {
     const struct fake_disk *disk = &world->disks[i];
     const struct fake_image *source = &world->images[disk->source];
-    REQUIRE(source->exists, "the source %s is gone", source->name);
-    REQUIRE(fake_writes_contain(&source->content,
-                                pivoted_once(disk) ? &disk->before_pivot : &disk->acknowledged),
+    REQUIRE(source->exists || source->migrated, "the source %s is gone", source->name);
+    REQUIRE(source->written_over ||
+                fake_writes_contain(&source->content,
+                                    pivoted_once(disk) ? &disk->before_pivot : &disk->acknowledged),
             "the source %s lacks writes of the time before the pivot", source->name);
     if (world->active && !world->stale_start) {
         const struct fake_image *live = &world->images[disk->live];
@@ -81,7 +82,7 @@ static char *check_writes(const struct fake_world *world, size_t i, long *checks
     bool kept = false;
     struct fake_writes all = {0};
     for (int image = 0; image < FAKE_IMAGES; image++) {
-        if (!world->images[image].exists)
+        if (!world->images[image].exists && !world->images[image].migrated)
             continue;
         kept |= fake_writes_contain(&world->images[image].content, &disk->acknowledged);
         fake_writes_add(&all, &world->images[image].content);
@@ -96,10 +97,18 @@ static char *check_writes(const struct fake_world *world, size_t i, long *checks
 
 /* A definition in libvirt may not name a disk that lacks what the guest was told is written: the
  * next start would use it. */
-static char *check_defined(const struct fake_world *world, size_t i, long *checks)
+static char *check_defined(const struct stage *stage, size_t i, long *checks)
 {
+    const struct fake_world *world = stage->world;
     const struct fake_disk *disk = &world->disks[i];
     int image = fake_image_defined(world, world->defined, disk->target);
+    /* For a moment it names nothing, and the guest cannot be started. */
+    if (image < 0 && world->images[disk->source].migrated && !world->active) {
+        REQUIRE(ask_journal(stage, "SELECT count(*) FROM moves WHERE " UNFINISHED) > 0 &&
+                    journal_has_definition(stage),
+                "the definition names nothing for %s, and no move is under way", disk->target);
+        return NULL;
+    }
     REQUIRE(image >= 0, "the definition names no disk %s that exists", disk->target);
     if (world->stale_start || (world->active && disk->live != disk->shown))
         return NULL; /* QEMU has just pivoted, libvirt does not know */
@@ -136,7 +145,7 @@ char *check_always(const struct stage *stage, long *checks)
     REQUIRE(world->persistent || journal_has_definition(stage),
             "there is no definition, neither in libvirt nor in the journal");
     for (size_t i = 0; world->persistent && i < world->disk_count; i++) {
-        char *wrong = check_defined(world, i, checks);
+        char *wrong = check_defined(stage, i, checks);
         if (wrong)
             return wrong;
     }
@@ -207,6 +216,61 @@ static char *check_images(const struct fake_world *world, long *checks)
     return NULL;
 }
 
+/* ---- the proof ---- */
+
+#define LONGEST_PAUSE 12000 /* ms: five seconds each for pivots and snapshots, and some */
+
+static long ask_about(const struct stage *stage, const struct fake_disk *disk, const char *what)
+{
+    AUTO_FREE char *sql = text_format("SELECT %s FROM disks JOIN moves ON moves.id=disks.move"
+                                      " WHERE target='%s' ORDER BY moves.id DESC LIMIT 1",
+                                      what, disk->target);
+    return ask_journal(stage, sql);
+}
+
+/* Verdicts: 0 none yet, 1 equal, 2 different, 3 impossible. */
+static char *check_verdict(const struct stage *stage, const struct fake_disk *disk, long *checks)
+{
+    const struct fake_world *world = stage->world;
+    long verdict = ask_about(stage, disk, "verdict");
+    long captured = ask_about(stage, disk, "snapshot IS NOT NULL");
+    long phase = ask_about(stage, disk, "phase");
+    const struct fake_image *image = disk->live >= 0 ? &world->images[disk->live] : NULL;
+    if (phase < 9 || phase > 11 || !image || !*image->token)
+        return NULL; /* it has not moved, or is off */
+    REQUIRE(!*image->snapshot || captured, "nobody knows of the snapshot of %s", image->name);
+    REQUIRE(verdict != 1 || image->captured_right, "disk %s is called equal, and is not",
+            disk->target);
+    REQUIRE(verdict != 2 || !image->captured_right, "disk %s is called different, and is not",
+            disk->target);
+    REQUIRE(verdict != 0 || !captured || image->captured_right || world->ways.pivot_loses[0],
+            "disk %s will be called different: the guest went on before it was captured",
+            disk->target);
+    REQUIRE(phase != 10 || (verdict == 1 && !*image->snapshot),
+            "the move is called verified, and disk %s is not", disk->target);
+    return NULL;
+}
+
+static char *check_proof(const struct stage *stage, const struct outcome *outcome, long *checks)
+{
+    const struct fake_world *world = stage->world;
+    REQUIRE(world->paused == world->was_paused, "the guest is %s",
+            world->paused ? "left paused" : "let go on, though somebody had paused it");
+    REQUIRE(world->longest_pause < LONGEST_PAUSE, "the guest was paused for %u ms",
+            world->longest_pause);
+    for (size_t i = 0; i < world->disk_count; i++) {
+        char *wrong = check_verdict(stage, &world->disks[i], checks);
+        if (wrong)
+            return wrong;
+    }
+    /* The watch of a client that was killed on the source lasts half a minute. */
+    if (outcome->status == 0 && outcome->recovered > 0 && outcome->verification != ERROR_BUSY)
+        REQUIRE(ask_journal(stage, "SELECT count(*) FROM moves JOIN disks ON moves.id=disks.move"
+                                   " WHERE phase=9 AND snapshot IS NOT NULL AND verdict<>2") <= 0,
+                "something is left to be verified");
+    return NULL;
+}
+
 char *check_ended(const struct stage *stage, const struct outcome *outcome, long *checks)
 {
     const struct fake_world *world = stage->world;
@@ -227,6 +291,9 @@ char *check_ended(const struct stage *stage, const struct outcome *outcome, long
         REQUIRE(world->images[world->disks[i].source].features == OLD_FEATURES,
                 "the features of %s were changed and not taken back",
                 world->images[world->disks[i].source].name);
+    wrong = check_proof(stage, outcome, checks);
+    if (wrong)
+        return wrong;
     bool recovery = outcome->recovered > 0;
     if (outcome->status == 0 && !recovery)
         REQUIRE(moved == world->disk_count, "it says moved, and %zu of %zu disks are", moved,

@@ -66,9 +66,9 @@ static void render_mirror(struct buffer *out, const struct fake_mirror *mirror)
     else if (mirror->shown_ready)
         ready = " ready='yes'";
     buffer_format(out,
-                  "      <mirror type='network' job='copy'%s>\n        <format type='raw'/>\n"
+                  "      <mirror type='%s' job='copy'%s>\n        <format type='%s'/>\n"
                   "        %s\n      </mirror>\n",
-                  ready, mirror->source);
+                  mirror->type, ready, mirror->format, mirror->source);
 }
 
 char *fake_live_xml(const struct fake_world *world)
@@ -89,6 +89,7 @@ char *fake_live_xml(const struct fake_world *world)
                       "      <alias name='virtio-disk%zu'/>\n    </disk>\n",
                       disk->target, disk->target, i);
     }
+    buffer_add(&out, world->journey.interfaces);
     buffer_add(&out, "  </devices>\n</domain>\n");
     return buffer_take(&out);
 }
@@ -190,7 +191,7 @@ void fake_world_set(struct fake_world *world, size_t disks)
                      "  <metadata>\n    <m:owner xmlns:m='urn:owner'>ops</m:owner>\n  </metadata>\n"
                      "  <memory unit='KiB'>1048576</memory>\n"
                      "  <os>\n    <nvram>/var/lib/nvram/db-1.fd</nvram>\n  </os>\n  <devices>\n");
-    for (size_t i = 0; i < disks; i++) {
+    for (size_t i = 0; i < disks && i < FAKE_DISKS; i++) {
         set_disk(world, i);
         buffer_add(&xml, definition_disks[i]);
     }
@@ -200,6 +201,39 @@ void fake_world_set(struct fake_world *world, size_t disks)
     FAKE_SET(world->config, xml.text);
     FAKE_SET(world->original, xml.text);
     fake_world_run(world, 100);
+}
+
+/* In a text that has room for it. */
+static void replace_in(char *text, const char *old, const char *new)
+{
+    char *at = strstr(text, old);
+    AUTO_FREE char *changed = text_format("%s%s", new, at + strlen(old));
+    memcpy(at, changed, strlen(changed) + 1);
+}
+
+void fake_world_make_images(struct fake_world *world)
+{
+    for (size_t i = 1; i < world->disk_count && i < FAKE_DISKS; i++) {
+        struct fake_image *image = &world->images[world->disks[i].source];
+        AUTO_FREE char *element = text_dup(definition_disks[0]);
+        AUTO_FREE char *name = text_format("vms/db-%s", world->disks[i].target);
+        for (char *at = element; (at = strstr(at, "vda"));)
+            memcpy(at, world->disks[i].target, 3);
+        replace_in(element, "      <boot order='1'/>\n", "");
+        replace_in(world->defined, definition_disks[i], element);
+        image->where = IN_OLD_CLUSTER;
+        FAKE_SET(image->name, name);
+    }
+    FAKE_SET(world->config, world->defined);
+    FAKE_SET(world->original, world->defined);
+}
+
+void fake_world_make_idle(struct fake_world *world)
+{
+    world->active = false;
+    world->was_off = true;
+    for (size_t i = 0; i < world->disk_count; i++)
+        world->disks[i].live = world->disks[i].shown = -1;
 }
 
 void fake_world_make_transient(struct fake_world *world)

@@ -3,37 +3,32 @@
 
 #include "base/text.h"
 
-/* libvirt changes the source within the definition, and nothing else of the disk. */
+static char *between(const char *from, const char *until)
+{
+    return text_slice(from, (size_t)(until - from));
+}
+
+/* libvirt changes the source within the definition, its type and format, and nothing else of the
+ * disk. */
 static void rewrite_definition(struct fake_world *world, const struct fake_disk *disk)
 {
     AUTO_ERROR struct error error = {0};
     CLEANUP(domain_freep) struct domain *domain = NULL;
-    CLEANUP(domain_freep) struct domain *mirror = NULL;
-    AUTO_FREE char *xml = text_format("<domain><name>x</name><devices><disk type='network'>%s"
-                                      "<target dev='x'/></disk></devices></domain>",
-                                      disk->mirror.source);
+    if (domain_parse(world->defined, strlen(world->defined), &domain, &error) < 0)
+        abort();
+    AUTO_FREE char *old = domain_disk_xml(domain, disk->target);
+    const char *auth = strstr(old, "<auth"), *source = strstr(old, "<source");
+    const char *rest = strstr(old, "<target"), *type = strstr(old, "type='");
+    const char *driver = strstr(old, "<driver"), *format = strstr(driver, "type='");
+    const char *head_end = auth && auth < source ? auth : source;
+    AUTO_FREE char *before = between(old, type);
+    AUTO_FREE char *middle = between(strchr(type + 6, '\'') + 1, format);
+    AUTO_FREE char *after = between(strchr(format + 6, '\'') + 1, head_end);
+    AUTO_FREE char *element =
+        text_format("%stype='%s'%stype='%s'%s%s\n      %s", before, disk->mirror.type, middle,
+                    disk->mirror.format, after, disk->mirror.source, rest);
     AUTO_FREE char *changed = NULL;
-    AUTO_FREE char *pool = NULL;
-    AUTO_FREE char *name_space = NULL;
-    AUTO_FREE char *image = NULL;
-    if (domain_parse(world->defined, strlen(world->defined), &domain, &error) < 0 ||
-        domain_parse(xml, strlen(xml), &mirror, &error) < 0)
-        abort();
-    const struct disk_source *source = &mirror->disks.items[0].source;
-    if (!rbd_name_split(source->name, &pool, &name_space, &image))
-        abort();
-    const struct disk_rewrite rewrite = {
-        .target = disk->target,
-        .destination = {.hosts = source->hosts.items,
-                        .host_count = source->hosts.count,
-                        .user = source->auth_user,
-                        .secret_uuid = source->secret_uuid,
-                        .secret_usage = source->secret_usage,
-                        .pool = pool,
-                        .name_space = name_space,
-                        .image = image},
-    };
-    if (domain_rewrite(domain, &rewrite, 1, &changed, &error) < 0)
+    if (domain_replace_disk(domain, element, &changed, &error) < 0)
         abort();
     FAKE_SET(world->defined, changed);
 }
@@ -46,8 +41,8 @@ void fake_job_over(struct fake_world *world, struct fake_disk *disk, bool pivote
         if (same_place)
             rewrite_definition(world, disk);
         disk->shown = disk->live;
-        FAKE_SET(disk->shown_type, "network");
-        FAKE_SET(disk->shown_format, "raw");
+        FAKE_SET(disk->shown_type, disk->mirror.type);
+        FAKE_SET(disk->shown_format, disk->mirror.format);
         FAKE_SET(disk->shown_source, disk->mirror.source);
     }
     disk->mirror = (struct fake_mirror){.job = JOB_NONE};
@@ -57,6 +52,7 @@ void fake_job_over(struct fake_world *world, struct fake_disk *disk, bool pivote
 
 static void stop_guest(struct fake_world *world)
 {
+    fake_journey_leave(world);
     if (!world->active)
         return;
     int64_t until = world->now + world->ways.stale_watch_ms;
@@ -69,7 +65,8 @@ static void stop_guest(struct fake_world *world)
         disk->mirror = (struct fake_mirror){.job = JOB_NONE};
         disk->live = disk->shown = -1;
     }
-    world->active = false;
+    world->active = world->paused = world->was_paused = false;
+    world->journey.left_at = world->now;
     world->persistent_at_stop = world->persistent;
 }
 
@@ -83,42 +80,68 @@ static void destroy_guest(struct fake_world *world)
     world->autostart = false;
 }
 
-static void start_guest(struct fake_world *world)
+bool fake_disk_open(struct fake_world *world, struct fake_disk *disk, const char *xml)
 {
-    if (world->active || !world->persistent)
-        return;
     AUTO_ERROR struct error error = {0};
     CLEANUP(domain_freep) struct domain *domain = NULL;
-    if (domain_parse(world->defined, strlen(world->defined), &domain, &error) < 0)
+    if (domain_parse(xml, strlen(xml), &domain, &error) < 0)
         abort();
-    world->active = true;
-    world->id++;
+    const struct disk *wanted = domain_disk(domain, disk->target);
+    int image = wanted ? fake_image_of_source(world, &wanted->source) : -1;
+    if (image < 0)
+        return false;
+    disk->live = disk->shown = image;
+    world->images[image].opened++;
+    /* The whole disk is taken as it stands there. */
+    const char *start = strstr(xml, disk->target);
+    while (start > xml && strncmp(start, "<source", 7) != 0)
+        start--;
+    const char *end = strstr(start, "<target");
+    AUTO_FREE char *source = text_slice(start, (size_t)(end - start));
+    FAKE_SET(disk->shown_type, wanted->type_name);
+    FAKE_SET(disk->shown_format, wanted->format);
+    FAKE_SET(disk->shown_source, source);
+    return true;
+}
+
+static void start_guest(struct fake_world *world)
+{
+    /* Of a guest that has come without its data only the definition is of interest. */
+    if (world->active || !world->persistent || world->journey.arriving || world->journey.offline)
+        return;
     for (size_t i = 0; i < world->disk_count; i++) {
-        struct fake_disk *disk = &world->disks[i];
-        const struct disk *defined = domain_disk(domain, disk->target);
-        disk->live = disk->shown = defined ? fake_image_of_source(world, &defined->source) : -1;
-        if (disk->live < 0) {
-            fake_violate(world, "the guest is started without its disk %s", disk->target);
-            world->active = false;
+        if (fake_disk_open(world, &world->disks[i], world->defined))
+            continue;
+        /* Its image is being migrated: QEMU does not find it. */
+        if (world->images[world->disks[i].source].migrated)
             return;
-        }
+        /* What a migrated definition names may be another host's: then libvirt refuses. */
+        if (!world->journey.ran_here && !world->journey.away)
+            fake_violate(world, "the guest is started without its disk %s", world->disks[i].target);
+        return;
+    }
+    world->active = true;
+    world->runs++;
+    world->journey.was_started = true;
+    world->id++;
+    /* Of a copy of virt-pivot's own that is the moment from which the source lacks writes. */
+    for (size_t i = 0; world->was_off && i < world->disk_count; i++) {
+        struct fake_disk *disk = &world->disks[i];
+        static const struct fake_writes none;
+        if (disk->live != disk->source && fake_writes_contain(&none, &disk->before_pivot))
+            disk->before_pivot = disk->acknowledged;
+    }
+    for (size_t i = 0; i < world->disk_count; i++) {
+        const struct fake_disk *disk = &world->disks[i];
         world->stale_start |=
             !fake_writes_contain(&world->images[disk->live].content, &disk->acknowledged);
-        /* The whole disk is taken as it stands in the definition. */
-        const char *start = strstr(world->defined, disk->target);
-        while (start > world->defined && strncmp(start, "<source", 7) != 0)
-            start--;
-        const char *end = strstr(start, "<target");
-        AUTO_FREE char *source = text_slice(start, (size_t)(end - start));
-        FAKE_SET(disk->shown_type, defined->type_name);
-        FAKE_SET(disk->shown_format, defined->format);
-        FAKE_SET(disk->shown_source, source);
     }
 }
 
 /* What is on disk is all that libvirt knows after a start. */
 static void start_daemon(struct fake_world *world)
 {
+    fake_journey_leave(world); /* libvirt kills a QEMU that still waits for its guest */
     world->generation++;
     world->up_at = world->now + world->ways.down_ms;
     if (world->persistent)
@@ -142,21 +165,28 @@ static void reboot_host(struct fake_world *world)
 
 #define THEIR_TITLE "  <title>changed by hand</title>\n"
 
+static char *with_title(const char *xml)
+{
+    const char *place = strstr(xml, "  <metadata>");
+    return text_format("%.*s%s%s", (int)(place - xml), xml, THEIR_TITLE, place);
+}
+
 static void redefine(struct fake_world *world)
 {
     if (!*world->defined || strstr(world->defined, THEIR_TITLE))
         return;
-    const char *place = strstr(world->defined, "  <metadata>");
-    AUTO_FREE char *theirs =
-        text_format("%.*s%s%s", (int)(place - world->defined), world->defined, THEIR_TITLE, place);
+    bool is_distant = *world->journey.interfaces != '\0';
+    AUTO_FREE char *theirs = with_title(world->defined);
+    AUTO_FREE char *original = is_distant ? with_title(world->original) : text_dup(theirs);
     FAKE_SET(world->defined, theirs);
     FAKE_SET(world->config, theirs);
-    FAKE_SET(world->original, theirs);
+    FAKE_SET(world->original, original);
     world->persistent = world->redefined = true;
 }
 
 static void die(struct fake_world *world)
 {
+    fake_blocks_die(world);
     if (world->death)
         longjmp(*world->death, 1);
     _exit(FAKE_KILLED);
@@ -178,6 +208,9 @@ void fake_world_happen(struct fake_world *world, enum fake_deed deed)
     case DEED_DESTROY:
         destroy_guest(world);
         break;
+    case DEED_RESUME:
+        world->paused = world->was_paused = false;
+        break;
     case DEED_REDEFINE:
         redefine(world);
         break;
@@ -195,9 +228,26 @@ void fake_world_happen(struct fake_world *world, enum fake_deed deed)
         FAKE_SET(world->defined, world->original);
         FAKE_SET(world->config, world->original);
         world->persistent = true;
+        world->journey.offline = false;
         break;
     case DEED_OPEN_TARGET:
         world->foreign_watchers = true;
+        break;
+    case DEED_OPEN_SOURCES:
+        for (int i = 0; i < FAKE_IMAGES; i++)
+            world->images[i].held |= !*world->images[i].token;
+        return;
+    case DEED_CLUSTER_AWAY:
+        world->cluster_away = true;
+        break;
+    case DEED_LIST:
+        fake_journey_list(world);
+        break;
+    case DEED_ARRIVE:
+        fake_journey_arrive(world);
+        break;
+    case DEED_LEAVE:
+        fake_journey_leave(world);
         break;
     }
 }

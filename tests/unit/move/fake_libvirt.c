@@ -16,7 +16,13 @@ static int enter(struct virt *virt, enum fake_call call, struct error *error)
 
 static bool is_there(const struct fake_world *world)
 {
-    return world->active || world->persistent;
+    return world->active || world->journey.arriving || world->persistent;
+}
+
+static bool is_neighbour(const struct fake_world *world, const char *uuid)
+{
+    return text_equal(uuid, FAKE_NEIGHBOUR) &&
+           (*world->neighbour_live || *world->neighbour_defined);
 }
 
 static int check_there(const struct fake_world *world, const char *uuid, struct error *error)
@@ -39,7 +45,7 @@ void fake_virt_connect(struct virt *virt, struct fake_world *world)
 {
     if (world->now < world->up_at)
         fake_world_run(world, (unsigned)(world->up_at - world->now));
-    *virt = (struct virt){world, world->generation};
+    *virt = (struct virt){.world = world, .generation = world->generation};
 }
 
 bool virt_connected(struct virt *virt)
@@ -92,6 +98,22 @@ int virt_secret(struct virt *virt, const char *secret UNUSED, bool is_uuid UNUSE
 
 /* ---- the domain ---- */
 
+static void add_uuid(struct virt_uuids *uuids, const char *uuid)
+{
+    snprintf(virt_uuids_add(uuids)->text, VIRT_UUID_TEXT, "%s", uuid);
+}
+
+int virt_list(struct virt *virt, struct virt_uuids *uuids, struct error *error)
+{
+    if (enter(virt, CALL_LIST, error) < 0)
+        return -1;
+    if (is_there(virt->world))
+        add_uuid(uuids, FAKE_UUID);
+    if (is_neighbour(virt->world, FAKE_NEIGHBOUR))
+        add_uuid(uuids, FAKE_NEIGHBOUR);
+    return fake_leave(virt->world, CALL_LIST, 0, error);
+}
+
 int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *domain,
                 struct error *error)
 {
@@ -103,7 +125,10 @@ int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *domain,
         *domain = (struct virt_domain){
             .exists = true,
             .name = text_dup(FAKE_NAME),
-            .active = world->active,
+            .active = world->active || world->journey.arriving,
+            .arriving = world->journey.arriving,
+            .paused = world->paused,
+            .id = world->active ? (int)world->id : 0,
             .persistent = world->persistent,
             .autostart = world->persistent && world->autostart,
             .managed_save = world->managed_save,
@@ -111,6 +136,11 @@ int virt_domain(struct virt *virt, const char *uuid, struct virt_domain *domain,
             .checkpoints = world->checkpoints,
             .job = *world->job ? text_dup(world->job) : NULL,
         };
+    if (is_neighbour(world, uuid))
+        *domain = (struct virt_domain){.exists = true,
+                                       .name = text_dup("neighbour"),
+                                       .active = *world->neighbour_live != '\0',
+                                       .persistent = *world->neighbour_defined != '\0'};
     return fake_leave(virt->world, CALL_DOMAIN, 0, error);
 }
 
@@ -126,13 +156,61 @@ int virt_domain_xml(struct virt *virt, const char *uuid, enum virt_xml which, ch
 {
     enum fake_call call = which == VIRT_XML_LIVE ? CALL_XML_LIVE : CALL_XML_INACTIVE;
     struct fake_world *world = virt->world;
-    if (enter(virt, call, error) < 0 || check_there(world, uuid, error) < 0)
+    if (enter(virt, call, error) < 0)
         return -1;
-    if (which == VIRT_XML_LIVE && world->active)
+    if (is_neighbour(world, uuid)) {
+        *xml = text_dup(which == VIRT_XML_LIVE ? world->neighbour_live : world->neighbour_defined);
+        return fake_leave(world, call, 0, error);
+    }
+    if (check_there(world, uuid, error) < 0)
+        return -1;
+    if (which == VIRT_XML_LIVE && world->journey.arriving)
+        *xml = text_dup(world->journey.handed);
+    else if (which == VIRT_XML_LIVE && world->active)
         *xml = fake_live_xml(world);
     else
         *xml = fake_inactive_xml(world, which == VIRT_XML_INACTIVE_SECURE);
     return fake_leave(world, call, 0, error);
+}
+
+int virt_is_off(struct virt *virt, const char *uuid, bool *off, struct error *error)
+{
+    struct fake_world *world = virt->world;
+    if (enter(virt, CALL_IS_OFF, error) < 0 || check_there(world, uuid, error) < 0)
+        return -1;
+    *off = !world->active && !world->journey.arriving;
+    return fake_leave(world, CALL_IS_OFF, 0, error);
+}
+
+void virt_watch_runs(struct virt *virt, const char *uuid)
+{
+    if (!text_equal(uuid, FAKE_UUID))
+        fake_violate(virt->world, "%s is watched", uuid);
+    virt->watched_runs = virt->world->runs;
+    virt->watched_generation = virt->world->generation;
+}
+
+enum virt_runs virt_runs(struct virt *virt)
+{
+    if (virt->watched_generation != virt->world->generation)
+        return VIRT_RUN_UNSEEN;
+    return virt->watched_runs == virt->world->runs ? VIRT_NO_RUN : VIRT_A_RUN;
+}
+
+bool virt_await_defined(struct virt *virt, unsigned milliseconds UNUSED)
+{
+    AUTO_ERROR struct error lost = {0};
+    return enter(virt, CALL_AWAIT_DEFINED, &lost) == 0 &&
+           fake_leave(virt->world, CALL_AWAIT_DEFINED, 0, &lost) == 0;
+}
+
+int virt_volume_path(struct virt *virt, const char *pool, const char *volume, char **path,
+                     struct error *error)
+{
+    if (enter(virt, CALL_VOLUME, error) < 0)
+        return -1;
+    *path = text_format("/%s/%s", pool, volume);
+    return fake_leave(virt->world, CALL_VOLUME, 0, error);
 }
 
 static int define(struct fake_world *world, const char *xml, struct error *error)
@@ -196,6 +274,26 @@ int virt_set_autostart(struct virt *virt, const char *uuid, bool autostart, stru
                       set_autostart(virt->world, uuid, autostart, error), error);
 }
 
+int virt_suspend(struct virt *virt, const char *uuid, struct error *error)
+{
+    struct fake_world *world = virt->world;
+    if (enter(virt, CALL_SUSPEND, error) < 0 || check_running(world, uuid, error) < 0)
+        return -1;
+    if (!world->paused)
+        world->paused_at = world->now;
+    world->paused = true;
+    return fake_leave(world, CALL_SUSPEND, 0, error);
+}
+
+int virt_resume(struct virt *virt, const char *uuid, struct error *error)
+{
+    struct fake_world *world = virt->world;
+    if (enter(virt, CALL_RESUME, error) < 0 || check_running(world, uuid, error) < 0)
+        return -1;
+    fake_world_unpause(world);
+    return fake_leave(world, CALL_RESUME, 0, error);
+}
+
 /* ---- its disks ---- */
 
 static int find_disk(struct fake_world *world, const char *uuid, const char *target,
@@ -247,26 +345,29 @@ int virt_set_iotune(struct virt *virt, const char *uuid, const char *target,
 static char *source_element(const char *disk_xml)
 {
     const char *start = strstr(disk_xml, "<source");
+    const char *close = start ? strchr(start, '>') : NULL;
     const char *end = start ? strstr(start, "</source>") : NULL;
+    if (close && close[-1] == '/')
+        return text_slice(start, (size_t)(close - start) + 1);
     return end ? text_slice(start, (size_t)(end - start) + strlen("</source>")) : NULL;
 }
 
-static int image_of_disk_xml(const struct fake_world *world, const char *disk_xml,
+/* libvirt wants to be told of the top layer alone. */
+static int image_of_disk_xml(const struct fake_world *world, const struct disk *disk,
                              struct error *error)
 {
-    AUTO_FREE char *xml =
-        text_format("<domain><name>x</name><devices>%s</devices></domain>", disk_xml);
-    CLEANUP(domain_freep) struct domain *domain = NULL;
-    if (domain_parse(xml, strlen(xml), &domain, error) < 0)
-        return -1;
-    int image = fake_image_of_source(world, &domain->disks.items[0].source);
+    if (disk->backing_depth > 0)
+        return error_set(error, ERROR_FAILED, "backingStore of mirror doesn't make sense");
+    int image = fake_image_of_source(world, &disk->source);
     return image >= 0 ? image : error_set(error, ERROR_FAILED, "error opening the target");
 }
 
-/* "We write only to images that we created for this move and that nobody else watches." */
-static void check_target(struct fake_world *world, int image)
+/* "We write only to images that we created for this move and that nobody else watches", or that the
+ * guest had left before. */
+static void check_target(struct fake_world *world, const struct fake_disk *disk, int image)
 {
-    if (!*world->images[image].token)
+    bool was_left = image == disk->source && disk->live != disk->source;
+    if (!*world->images[image].token && !was_left)
         fake_violate(world, "a mirror writes to %s, which virt-pivot has not made",
                      world->images[image].name);
     if (fake_watchers(world, image, NULL) > 0)
@@ -281,10 +382,16 @@ static int mirror_start(struct fake_world *world, struct fake_disk *disk, const 
         return error_set(error, ERROR_FAILED, "disk %s already in active block job", disk->target);
     if (world->persistent && !options->transient_job)
         return error_set(error, ERROR_FAILED, "domain is not transient");
-    int image = image_of_disk_xml(world, disk_xml, error);
+    CLEANUP(domain_freep) struct domain *holder = NULL;
+    if (disk_parse(disk_xml, &holder, error) < 0)
+        return -1;
+    const struct disk *wanted = &holder->disks.items[0];
+    int image = image_of_disk_xml(world, wanted, error);
     if (image < 0)
         return -1;
-    check_target(world, image);
+    check_target(world, disk, image);
+    world->images[image].content = (struct fake_writes){{0}};
+    world->images[image].written_over = true;
     AUTO_FREE char *source = source_element(disk_xml);
     disk->mirror = (struct fake_mirror){
         .job = JOB_COPYING,
@@ -295,6 +402,8 @@ static int mirror_start(struct fake_world *world, struct fake_disk *disk, const 
         .bandwidth = options->bandwidth,
     };
     FAKE_SET(disk->mirror.source, source);
+    FAKE_SET(disk->mirror.type, wanted->type_name);
+    FAKE_SET(disk->mirror.format, wanted->format);
     if (world->images[image].size != world->images[disk->live].size)
         fake_job_over(world, disk, false); /* accepted, and failed a moment later */
     return 0;

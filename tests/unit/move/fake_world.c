@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#define GUARD_MS 500
 #define STEP_MS 5 /* of virtual time: finer than anything in it takes */
 #define LEAST_BANDWIDTH_THAT_MOVES 1024
 
@@ -58,6 +59,9 @@ size_t fake_watchers(const struct fake_world *world, int image, struct text_list
             disk->live == image || (disk->mirror.job != JOB_NONE && disk->mirror.image == image);
     }
     count += at->stale_watch_until > world->now;
+    count += at->held;
+    for (size_t i = 0; world->journey.arriving && i < world->disk_count; i++)
+        count += world->journey.images[i] == image;
     for (size_t i = 0; watchers && i < count; i++)
         text_list_append(watchers, "10.0.0.9:0/1 client.4711");
     bool foreign = world->foreign_watchers && *at->token;
@@ -68,11 +72,17 @@ size_t fake_watchers(const struct fake_world *world, int image, struct text_list
 
 /* ---- QEMU and libvirt, as time passes ---- */
 
+/* Some are left for the time after a journey. */
+static unsigned most_writes(const struct fake_world *world)
+{
+    return world->journey.away ? FAKE_WRITES / 2 : FAKE_WRITES;
+}
+
 static void guest_writes(struct fake_world *world, struct fake_disk *disk)
 {
     disk->requests += 3;
     disk->nanoseconds += (uint64_t)(3e6 * world->ways.milliseconds_per_request);
-    if (disk->next_write >= FAKE_WRITES || world->ways.guest_idle || disk->live < 0)
+    if (disk->next_write >= most_writes(world) || world->ways.guest_idle || disk->live < 0)
         return;
     uint64_t bit = 1ull << (disk->next_write % 64);
     size_t word = disk->next_write / 64;
@@ -82,6 +92,12 @@ static void guest_writes(struct fake_world *world, struct fake_disk *disk)
     world->images[disk->live].content.bits[word] |= bit;
     if (!world->images[disk->live].exists)
         fake_violate(world, "the guest writes to %s, which is gone",
+                     world->images[disk->live].name);
+    if (world->images[disk->live].migrated)
+        fake_violate(world, "the guest writes to %s, which is migrated",
+                     world->images[disk->live].name);
+    if (world->images[disk->live].written)
+        fake_violate(world, "%s has two writers: the guest and virt-pivot",
                      world->images[disk->live].name);
     for (size_t i = 0; i < world->disk_count; i++) {
         const struct fake_mirror *mirror = &world->disks[i].mirror;
@@ -136,6 +152,8 @@ static void pivot_in_qemu(struct fake_world *world, struct fake_disk *disk)
     fake_writes_add(&world->images[mirror->image].content, &world->images[disk->live].content);
     disk->before_pivot = disk->acknowledged;
     disk->live = mirror->image;
+    if (world->ways.pivot_loses[disk - world->disks])
+        world->images[disk->live].content.bits[0] &= ~1ull;
     enter_job(world, mirror, JOB_PIVOTED);
 }
 
@@ -173,18 +191,58 @@ static void advance_job(struct fake_world *world, struct fake_disk *disk, unsign
     }
 }
 
+void fake_world_guard(struct fake_world *world)
+{
+    if (world->paused && !world->was_paused)
+        world->guard_at = world->now + GUARD_MS;
+    for (size_t i = 0; i < FAKE_IMAGES; i++) {
+        struct fake_image *image = &world->images[i];
+        if (image->opened_for_snapshot)
+            image->stale_watch_until = world->now + world->ways.stale_watch_ms;
+        image->opened_for_snapshot = false;
+    }
+}
+
+void fake_world_unpause(struct fake_world *world)
+{
+    if (world->paused && world->now - world->paused_at > world->longest_pause)
+        world->longest_pause = (unsigned)(world->now - world->paused_at);
+    world->paused = false;
+    world->guard_at = 0;
+}
+
 static void step(struct fake_world *world, unsigned milliseconds)
 {
     world->now += milliseconds;
-    for (size_t i = 0; world->active && i < world->disk_count; i++) {
+    if (world->guard_at && world->now >= world->guard_at)
+        fake_world_unpause(world);
+    bool runs = world->active || world->journey.away;
+    for (size_t i = 0; runs && i < world->disk_count; i++) {
         advance_job(world, &world->disks[i], milliseconds);
-        guest_writes(world, &world->disks[i]);
+        if (!world->paused)
+            guest_writes(world, &world->disks[i]);
     }
+}
+
+/* Nothing but the time passes: of a guest that migrates only the writes are of interest. */
+static bool is_still(const struct fake_world *world)
+{
+    bool is_distant = *world->journey.interfaces != '\0';
+    bool runs = world->active || world->journey.away;
+    for (size_t i = 0; runs && i < world->disk_count; i++)
+        if (world->disks[i].mirror.job != JOB_NONE ||
+            (world->disks[i].next_write < most_writes(world) && !world->ways.guest_idle))
+            return false;
+    return is_distant || !runs;
 }
 
 void fake_world_run(struct fake_world *world, unsigned milliseconds)
 {
     while (milliseconds > 0) {
+        if (is_still(world)) {
+            world->now += milliseconds;
+            return;
+        }
         unsigned now = milliseconds < STEP_MS ? milliseconds : STEP_MS;
         step(world, now);
         milliseconds -= now;
@@ -195,6 +253,7 @@ void fake_world_run(struct fake_world *world, unsigned milliseconds)
 
 static const char *const call_names[CALL_KINDS] = {
     [CALL_NONE] = "nothing",
+    [CALL_LIST] = "virt_list",
     [CALL_DOMAIN] = "virt_domain",
     [CALL_XML_LIVE] = "virt_domain_xml(live)",
     [CALL_XML_INACTIVE] = "virt_domain_xml(inactive)",
@@ -209,6 +268,11 @@ static const char *const call_names[CALL_KINDS] = {
     [CALL_PIVOT] = "virt_mirror_pivot",
     [CALL_ABORT] = "virt_mirror_abort",
     [CALL_IOTUNE] = "virt_set_iotune",
+    [CALL_SUSPEND] = "virt_suspend",
+    [CALL_RESUME] = "virt_resume",
+    [CALL_IS_OFF] = "virt_is_off",
+    [CALL_AWAIT_DEFINED] = "virt_await_defined",
+    [CALL_VOLUME] = "virt_volume_path",
     [CALL_SECRET] = "virt_secret",
     [CALL_VERSIONS] = "virt_versions",
     [CALL_WAIT] = "virt_wait",
@@ -221,10 +285,33 @@ static const char *const call_names[CALL_KINDS] = {
     [CALL_CREATE] = "ceph_image_create",
     [CALL_CREATE_RENAME] = "ceph_image_create(rename)",
     [CALL_REMOVE] = "ceph_image_remove_owned",
+    [CALL_TRASH] = "ceph_image_trash_owned",
     [CALL_WATCHERS] = "ceph_image_watchers",
     [CALL_FAST_DIFF] = "ceph_image_enable_fast_diff",
     [CALL_DISABLE] = "ceph_image_disable_features",
     [CALL_QOS] = "ceph_image_set_qos",
+    [CALL_SNAPSHOT] = "ceph_snapshot_create",
+    [CALL_SNAPSHOT_REMOVE] = "ceph_snapshot_remove",
+    [CALL_SNAPSHOT_LOOK] = "ceph_snapshot_exists",
+    [CALL_SOURCE_TRASH] = "ceph_image_trash",
+    [CALL_SOURCE_RESTORE] = "ceph_image_restore",
+    [CALL_SOURCE_REMOVE] = "ceph_image_remove",
+    [CALL_SOURCE_LOOK] = "ceph_image_id",
+    [CALL_MIGRATION_PREPARE] = "ceph_migration_prepare",
+    [CALL_MIGRATION_HALF] = "ceph_migration(half)",
+    [CALL_MIGRATION_ABORT] = "ceph_migration_abort",
+    [CALL_MIGRATION_EXECUTE] = "ceph_migration_execute",
+    [CALL_MIGRATION_COMMIT] = "ceph_migration_commit",
+    [CALL_MIGRATION_LOOK] = "ceph_migration_look",
+    [CALL_BLOCKS_OPEN] = "blocks_open",
+    [CALL_BLOCKS_IDLE] = "blocks_check_idle",
+    [CALL_BLOCKS_COMPARE] = "blocks_compare",
+    [CALL_BLOCKS_COPY] = "blocks_copy",
+    [CALL_FILE_LOOK] = "files_look",
+    [CALL_FILE_HOLDER] = "files_holder",
+    [CALL_FILE_RENAME] = "files_rename",
+    [CALL_FILE_REMOVE] = "files_remove",
+    [CALL_FILE_BACKING] = "files_backing",
 };
 
 const char *fake_call_name(enum fake_call call)
@@ -251,9 +338,24 @@ bool fake_call_changes(enum fake_call call)
     case CALL_CREATE:
     case CALL_CREATE_RENAME:
     case CALL_REMOVE:
+    case CALL_TRASH:
     case CALL_FAST_DIFF:
     case CALL_DISABLE:
     case CALL_QOS:
+    case CALL_SUSPEND:
+    case CALL_RESUME:
+    case CALL_SNAPSHOT:
+    case CALL_SNAPSHOT_REMOVE:
+    case CALL_SOURCE_TRASH:
+    case CALL_SOURCE_RESTORE:
+    case CALL_SOURCE_REMOVE:
+    case CALL_MIGRATION_PREPARE:
+    case CALL_MIGRATION_HALF:
+    case CALL_MIGRATION_ABORT:
+    case CALL_MIGRATION_EXECUTE:
+    case CALL_MIGRATION_COMMIT:
+    case CALL_FILE_RENAME:
+    case CALL_FILE_REMOVE:
         return true;
     default:
         return false;
@@ -287,6 +389,9 @@ static int let_happen(struct fake_world *world, enum fake_call call, bool after,
             result = error_set(error, ERROR_DISCONNECTED, "the answer of %s got lost",
                                fake_call_name(call));
     }
+    bool asks_cluster = call >= CALL_CONNECT && call < CALL_FILE_LOOK;
+    if (world->cluster_away && asks_cluster && !after)
+        result = error_set(error, ERROR_UNREACHABLE, "cluster 'new' does not answer");
     return result;
 }
 

@@ -25,6 +25,8 @@ static void on_progress(void *opaque, const struct disk_progress *disks, size_t 
                         bool paused)
 {
     struct terminal *terminal = opaque;
+    if (disks[0].verifying)
+        return; /* that is another story */
     terminal->looks++;
     if (terminal->look)
         terminal->look(terminal, disks, paused);

@@ -13,7 +13,7 @@ static void killed_at_every_write(void **state UNUSED)
         AUTO_STAGE struct stage stage;
         stage_open(&stage, &all_kinds[i]);
         bool killed = true;
-        for (long at = 1; killed; at += stride) {
+        for (long at = 1; killed; at += stride * point_stride()) {
             AUTO_FREE char *where = text_format("write %ld of the journal", at);
             stage_again(&stage);
             stage.world->journal_disk.kill_at = at;
@@ -40,7 +40,7 @@ static void full_from_every_write(void **state UNUSED)
         calls_record(&stage, &calls);
         long writes = stage.world->journal_disk.writes;
         long step = writes / 40 + 1;
-        for (long at = 1; at <= writes; at += step) {
+        for (long at = 1; at <= writes; at += step * point_stride()) {
             AUTO_FREE char *where = text_format("no room from write %ld on", at);
             stage_again(&stage);
             stage.world->journal_disk.full_from = at;
@@ -64,7 +64,7 @@ static void recovery_without_room(void **state UNUSED)
         struct calls calls;
         stage_open(&stage, &all_kinds[i]);
         calls_record(&stage, &calls);
-        for (long at = 1; at <= calls.count; at += 2) {
+        for (long at = 1; at <= calls.count; at += 2 * point_stride()) {
             const struct fake_event event = {.deed = DEED_KILL, .at = at};
             AUTO_FREE char *where = point_name(&calls, &event);
             stage_again(&stage);

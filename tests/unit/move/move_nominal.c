@@ -122,7 +122,7 @@ static void step_by_step(void **state UNUSED)
     stage.audience = (struct move_audience){.opaque = &order, .phase = on_phase};
     stage_move(&stage);
     assert_moved(&stage);
-    assert_int_equal(order.count, PHASE_REDEFINED + 1);
+    assert_int_equal(order.count, PHASE_VERIFIED + 1);
 }
 
 /* ---- limits ---- */
@@ -198,7 +198,7 @@ static void the_story(void **state UNUSED)
     const struct stage_kind kind = {.disks = 2, .definition = "dance"};
     move_it(&stage, &kind);
     assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM moves"), 1);
-    assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves"), PHASE_REDEFINED);
+    assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves"), PHASE_VERIFIED);
     assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM disks WHERE fate = 2"), 2);
     assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM ledger"), 2);
     assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM ledger WHERE old_source ="
@@ -210,7 +210,7 @@ static void the_story(void **state UNUSED)
                      2);
     assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM moves WHERE message IS NULL"), 1);
     /* Each step is written down before it acts, and after. */
-    for (int phase = PHASE_SOURCE_PREPARED; phase <= PHASE_REDEFINED; phase++) {
+    for (int phase = PHASE_SOURCE_PREPARED; phase <= PHASE_VERIFIED; phase++) {
         AUTO_FREE char *begin =
             text_format("SELECT count(*) FROM steps WHERE event='begin' AND phase=%d", phase);
         AUTO_FREE char *done =
@@ -226,6 +226,7 @@ struct seen {
     int calls;
     uint64_t copied;
     bool backwards, ready, rate, eta;
+    uint64_t compared;
 };
 
 static void on_progress(void *opaque, const struct disk_progress *disks, size_t count, bool paused)
@@ -234,6 +235,11 @@ static void on_progress(void *opaque, const struct disk_progress *disks, size_t 
     assert_int_equal(count, 1);
     assert_string_equal(disks[0].target, "vda");
     assert_false(paused);
+    if (disks[0].verifying) {
+        seen->backwards |= disks[0].copied < seen->compared || disks[0].copied > disks[0].total;
+        seen->compared = disks[0].copied;
+        return;
+    }
     seen->calls++;
     seen->backwards |= disks[0].copied < seen->copied || disks[0].copied > disks[0].total;
     seen->copied = disks[0].copied;
@@ -255,6 +261,7 @@ static void progress_is_shown(void **state UNUSED)
     assert_true(seen.calls > 60);
     assert_false(seen.backwards);
     assert_true(seen.ready && seen.rate && seen.eta);
+    assert_int_equal(seen.compared, 32 * MIB);
 }
 
 int main(void)

@@ -219,13 +219,32 @@ static void assert_fates(const struct stage *stage, const char *expected)
     assert_string_equal(fates.text, expected);
 }
 
+/* All at once, so that the guest need not stand still for long. */
+static void one_pivot_fails_of_three_at_once(void **state UNUSED)
+{
+    static const char *const fates[] = {"322", "232", "223"};
+    for (size_t failing = 0; failing < FAKE_DISKS; failing++) {
+        AUTO_STAGE struct stage stage;
+        const struct stage_kind kind = {.disks = 3, .definition = "dance"};
+        stage_open(&stage, &kind);
+        stage.world->ways.pivot_fails[failing] = true;
+        stage_move(&stage);
+        assert_end(&stage, 4, ERROR_OPERATOR, "some disks moved");
+        assert_fates(&stage, fates[failing]);
+        assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves"), PHASE_REDEFINED);
+        assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM disks WHERE verdict = 3"), 3);
+        assert_false(stage.world->paused);
+    }
+}
+
 static void mixed_pivots(void **state UNUSED)
 {
     static const char *const definitions[] = {"dance", "keep"};
     for (size_t i = 0; i < ARRAY_SIZE(definitions); i++)
         for (size_t failing = 0; failing < FAKE_DISKS; failing++) {
             AUTO_STAGE struct stage stage;
-            const struct stage_kind kind = {.disks = 3, .definition = definitions[i]};
+            const struct stage_kind kind = {
+                .disks = 3, .definition = definitions[i], .more = "verify: none\n"};
             stage_open(&stage, &kind);
             stage.world->ways.pivot_fails[failing] = true;
             stage_move(&stage);
@@ -311,7 +330,7 @@ static void a_finished_move_stays_finished(void **state UNUSED)
             assert_int_equal(end, fails ? OUTCOME_UNDONE : OUTCOME_FINISHED);
             assert_int_equal(stage.world->calls_of[CALL_DEFINE], before);
             assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves"),
-                             fails ? PHASE_UNDONE : PHASE_REDEFINED);
+                             fails ? PHASE_UNDONE : PHASE_VERIFIED);
         }
         long checks = 0;
         AUTO_FREE char *wrong = check_ended(&stage, &outcome, &checks);
@@ -356,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_target_that_somebody_has_made),
         cmocka_unit_test(a_pivot_by_hand),
         cmocka_unit_test(mixed_pivots),
+        cmocka_unit_test(one_pivot_fails_of_three_at_once),
         cmocka_unit_test(a_definition_that_is_wrong_again),
         cmocka_unit_test(a_target_with_two_clients),
         cmocka_unit_test(a_finished_move_stays_finished),

@@ -21,6 +21,10 @@ struct tally {
 extern const struct stage_kind all_kinds[];
 extern const size_t all_kinds_count;
 
+/* Those of a domain that is off, which RBD migrates within the cluster. */
+extern const struct stage_kind migrated_kinds[];
+extern const size_t migrated_kinds_count;
+
 /* The calls of a move in which nothing happens but what is of its kind. */
 struct calls {
     long count;
@@ -39,8 +43,23 @@ void tally_close(struct tally *tally);
 void settle(struct tally *tally, struct stage *stage, const char *where);
 /* The same after a kill. */
 void settle_after_kill(struct tally *tally, struct stage *stage, const char *where);
+/* The same, where things need not be right before the recovery. */
+void settle_by_recovery(struct tally *tally, struct stage *stage, const char *where);
+
+/* libvirt has no compare-and-set: a change that comes between our last look at the definition and
+ * what we then do with it is lost, whoever writes such a program. */
+bool point_is_a_race(const struct calls *calls, long at);
+
+/* From one point that is tried to the next: 1, or what VP_TEST_EVERY says, where all of them take
+ * too long. */
+long point_stride(void);
 
 /* "call 17 (virt_define), before", new string. */
 char *point_name(const struct calls *calls, const struct fake_event *event);
+
+/* Moves of these kinds, all of domains that are off, with these deeds at each call, so many calls
+ * apart; the guest is started afterwards. */
+void disturb_every_call(const struct stage_kind *kinds, size_t count, const char *name,
+                        const enum fake_deed deeds[FAKE_EVENTS], long apart);
 
 #endif

@@ -11,7 +11,9 @@ static const char policy_text[] =
     "clusters:\n"
     "  old: {mons: ['10.0.0.1:6789'], user: libvirt,"
     " secret: 2d51d16c-b0ef-4a9f-8938-de099f017a62}\n"
-    "  new: {mons: ['10.1.0.1:3300', '10.1.0.2:3300'], user: libvirt, secret: client.libvirt new}\n"
+    "  new: {mons: ['10.1.0.1:3300', '10.1.0.2:3300'], user: libvirt, secret: client.libvirt new";
+static const char policy_tiers[] =
+    "}\n"
     "tiers:\n"
     "  gold: {pool: new/fast, qos: {iops: 500}, driver: {cache: none, discard: unmap}}\n"
     "  tuned: {pool: new/fast, qos: {enforce: iotune, iops: 700}}\n"
@@ -23,14 +25,46 @@ struct shared {
     struct outcome outcome;
 };
 
-static struct mover mover_of(const struct stage *stage)
+/* Who watched knows the truth. */
+static bool never_ran(void *opaque, const char *uuid, int64_t since)
 {
+    struct stage *stage = opaque;
+    if (!text_equal(uuid, FAKE_UUID) || since <= 0)
+        fake_violate(stage->world, "asked whether %s ran since %lld", uuid, (long long)since);
+    return !stage->world->journey.ran_here && !stage->world->journey.was_started;
+}
+
+/* As somebody saw it come, or says so (recover --keep). One that was started here from a definition
+ * has not been on its images for that. */
+static bool has_run(void *opaque, const char *uuid, int64_t since)
+{
+    struct stage *stage = opaque;
+    if (!text_equal(uuid, FAKE_UUID) || since <= 0)
+        fake_violate(stage->world, "asked whether %s ran since %lld", uuid, (long long)since);
+    return stage->keep || (stage->kind.arrival->watched && stage->world->journey.ran_here);
+}
+
+static bool has_left(void *opaque, const char *uuid, int64_t since)
+{
+    struct stage *stage = opaque;
+    const struct fake_journey *journey = &stage->world->journey;
+    return text_equal(uuid, FAKE_UUID) && journey->left_at &&
+           FAKE_EPOCH + journey->left_at / 1000 >= since;
+}
+
+static struct mover mover_of(struct stage *stage)
+{
+    bool watched = stage->kind.arrival && stage->kind.arrival->watched;
     return (struct mover){
         .journal = stage->journal,
-        .virt = (struct virt *)&stage->virt,
+        .virt = &stage->virt,
         .clusters = stage->clusters,
         .uri = "fake:///system",
         .audience = stage->audience,
+        .never_ran = watched ? never_ran : NULL,
+        .has_run = watched || stage->keep ? has_run : NULL,
+        .has_left = watched ? has_left : NULL,
+        .watch_opaque = stage,
         .patience = stage->patience,
     };
 }
@@ -59,36 +93,132 @@ static void keep_warning(void *opaque, const char *text)
 
 /* ---- lives ---- */
 
-static int begin_life(struct stage *stage, struct error *error)
+static int begin_life(struct stage *stage, struct virt *virt, struct error *error)
 {
-    fake_virt_connect(&stage->virt, stage->world);
-    stage->clusters = clusters_new(&stage->virt);
+    if (virt)
+        fake_virt_connect(virt, stage->world);
+    stage->clusters = clusters_new(virt);
     if (journal_open(stage->folder, JOURNAL_WRITE, &stage->journal, error) < 0)
         return -1;
     return journal_lock(stage->journal, FAKE_UUID, &stage->lock, error);
 }
 
+/* What is not verified now is so later: only a difference is a reason to end otherwise. */
+static int verify(struct stage *stage, const struct mover *mover, int64_t id, struct error *error)
+{
+    if (move_verify(mover, id, false, error) == 0)
+        return 0;
+    stage->outcome->verification = error->code;
+    snprintf(stage->outcome->message, sizeof(stage->outcome->message), "%s", error->message);
+    if (error->code == ERROR_OPERATOR)
+        return -1;
+    error_clear(error);
+    return 0;
+}
+
 static int live_and_move(struct stage *stage, struct error *error)
 {
-    if (begin_life(stage, error) < 0)
+    if (begin_life(stage, &stage->virt, error) < 0)
         return -1;
     const struct mover mover = mover_of(stage);
-    return move_execute(&mover, stage->plan, stage->live_xml, &stage->outcome->id, error);
+    if (move_execute(&mover, stage->plan, stage->live_xml, &stage->outcome->id, error) < 0)
+        return -1;
+    return stage->plan->verify && !stage->unproven
+               ? verify(stage, &mover, stage->outcome->id, error)
+               : 0;
+}
+
+/* Of all that are still to be verified. */
+static int verify_all(struct stage *stage, const struct mover *mover, struct error *error)
+{
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    if (journal_list(stage->journal, MOVES_UNVERIFIED, NULL, &records, error) < 0)
+        return -1;
+    for (size_t i = 0; i < records.count; i++)
+        if (verify(stage, mover, records.items[i].id, error) < 0)
+            return -1;
+    return 0;
+}
+
+static int live_and_verify(struct stage *stage, struct error *error)
+{
+    if (begin_life(stage, &stage->virt, error) < 0)
+        return -1;
+    const struct mover mover = mover_of(stage);
+    return verify_all(stage, &mover, error);
+}
+
+static int live_and_undo(struct stage *stage, struct error *error)
+{
+    CLEANUP(survey_clear) struct plan_facts facts = {0};
+    CLEANUP(plan_freep) struct plan *plan = NULL;
+    if (begin_life(stage, &stage->virt, error) < 0)
+        return -1;
+    const struct mover mover = mover_of(stage);
+    const struct move_undo_request request = {.id = stage->undoes};
+    if (move_plan_undo(&mover, &request, &facts, &plan, error) < 0 || plan_check(plan, error) < 0)
+        return -1;
+    const struct domain *domain = facts.live ? facts.live : facts.inactive;
+    if (move_undo(&mover, plan, stage->undoes, domain->xml, &stage->outcome->id, error) < 0)
+        return -1;
+    return plan->verify ? verify(stage, &mover, stage->outcome->id, error) : 0;
+}
+
+/* Within libvirt's hook: libvirt must not be asked for anything. */
+static int live_and_expect(struct stage *stage, struct error *error)
+{
+    if (begin_life(stage, NULL, error) < 0)
+        return -1;
+    const struct mover mover = {.journal = stage->journal, .clusters = stage->clusters};
+    return move_expect(&mover, stage->plan, stage->live_xml, &stage->outcome->id, error);
 }
 
 /* As the verb does: the lock, then every unfinished move. */
-static int live_and_recover(struct stage *stage, struct error *error)
+static int recover_all(struct stage *stage,
+                       int (*recover)(const struct mover *, int64_t, enum move_outcome *,
+                                      struct error *),
+                       struct error *error)
 {
     CLEANUP(move_records_clear) struct move_records records = {0};
-    if (begin_life(stage, error) < 0 ||
+    if (begin_life(stage, &stage->virt, error) < 0 ||
         journal_list(stage->journal, MOVES_UNFINISHED, NULL, &records, error) < 0)
         return -1;
     const struct mover mover = mover_of(stage);
     stage->outcome->recovered = records.count;
-    for (size_t i = 0; i < records.count; i++)
-        if (move_recover(&mover, records.items[i].id, &stage->outcome->end, error) < 0)
-            return -1;
-    return 0;
+    long before = stage->world->journal_disk.writes;
+    int result = 0;
+    for (size_t i = 0; i < records.count && result == 0; i++)
+        result = recover(&mover, records.items[i].id, &stage->outcome->end, error);
+    stage->outcome->writes = stage->world->journal_disk.writes - before;
+    return result == 0 ? verify_all(stage, &mover, error) : result;
+}
+
+static int live_and_recover(struct stage *stage, struct error *error)
+{
+    return recover_all(stage, move_recover, error);
+}
+
+static int live_and_resume(struct stage *stage, struct error *error)
+{
+    return recover_all(stage, move_resume, error);
+}
+
+static int live_and_retire(struct stage *stage, struct error *error)
+{
+    CLEANUP(retirement_clear) struct retirement told = {0};
+    AUTO_BUFFER struct buffer text = {0};
+    if (begin_life(stage, &stage->virt, error) < 0)
+        return -1;
+    const struct mover mover = mover_of(stage);
+    int result = move_retire(&mover, 1, &stage->wishes, &told, error);
+    for (size_t i = 0; i < told.disks.count; i++) {
+        const struct retirement_disk *disk = &told.disks.items[i];
+        buffer_format(&text, "%s: %s (%s)\n", disk->target, disk->fate ? disk->fate : "-",
+                      disk->obstacle ? disk->obstacle : "-");
+    }
+    free(stage->told);
+    stage->told = buffer_take(&text);
+    return result;
 }
 
 /* The address sanitizer keeps what was freed for a while, and who had allocated it: less of both is
@@ -131,12 +261,17 @@ static const struct outcome *live(struct stage *stage, int (*way)(struct stage *
     *stage->outcome = (struct outcome){.status = FAKE_KILLED};
     free(STEAL(stage->warnings));
     fake_clock_follow(stage->world);
+    fake_blocks_follow(stage->world);
+    fake_files_follow(stage->world);
     live_or_die(stage, way);
     fake_clock_follow(NULL);
+    fake_blocks_follow(NULL);
+    fake_files_follow(NULL);
     clusters_freep(&stage->clusters);
     journal_unlock(&stage->lock);
     journal_closep(&stage->journal);
     error_clear(&stage->error);
+    fake_world_guard(stage->world);
     return stage->outcome;
 }
 
@@ -151,6 +286,7 @@ static const struct outcome *live_in_child(struct stage *stage,
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
+    fake_world_guard(stage->world);
     if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != FAKE_KILLED))
         fake_violate(stage->world, "virt-pivot died of itself (wait status %#x)", (unsigned)status);
     return stage->outcome;
@@ -166,9 +302,59 @@ const struct outcome *stage_move_in_child(struct stage *stage)
     return live_in_child(stage, live_and_move);
 }
 
+const struct outcome *stage_verify(struct stage *stage)
+{
+    return live(stage, live_and_verify);
+}
+
+const struct outcome *stage_undo(struct stage *stage, int64_t id)
+{
+    stage->undoes = id;
+    return live(stage, live_and_undo);
+}
+
 const struct outcome *stage_recover(struct stage *stage)
 {
     return live(stage, live_and_recover);
+}
+
+const struct outcome *stage_resume(struct stage *stage)
+{
+    return live(stage, live_and_resume);
+}
+
+const struct outcome *stage_recover_in_child(struct stage *stage)
+{
+    return live_in_child(stage, live_and_recover);
+}
+
+const struct outcome *stage_retire(struct stage *stage, const struct retire_wishes *wishes)
+{
+    stage->wishes = *wishes;
+    return live(stage, live_and_retire);
+}
+
+const struct outcome *stage_retire_in_child(struct stage *stage)
+{
+    stage->wishes = (struct retire_wishes){0};
+    return live_in_child(stage, live_and_retire);
+}
+
+/* A hook whose helper fails, or is killed, refuses the migration. */
+static const struct outcome *hand_over(struct stage *stage, const struct outcome *outcome)
+{
+    fake_journey_hand(stage->world, outcome->status == 0 ? stage->handed : "");
+    return outcome;
+}
+
+const struct outcome *stage_expect(struct stage *stage)
+{
+    return hand_over(stage, live(stage, live_and_expect));
+}
+
+const struct outcome *stage_expect_in_child(struct stage *stage)
+{
+    return hand_over(stage, live_in_child(stage, live_and_expect));
 }
 
 /* ---- the scene ---- */
@@ -178,6 +364,10 @@ static void set_world(struct stage *stage)
     fake_world_set(stage->world, stage->kind.disks);
     if (stage->kind.transient)
         fake_world_make_transient(stage->world);
+    if (stage->kind.arrival)
+        fake_world_make_distant(stage->world, stage->kind.arrival->lasting);
+    if (stage->kind.off)
+        fake_world_make_idle(stage->world);
     if (stage->kind.change)
         stage->kind.change(stage->world);
 }
@@ -189,16 +379,65 @@ static void make_plan(struct stage *stage)
     struct plan_facts facts = {0};
     struct virt virt;
     fake_virt_connect(&virt, stage->world);
+    fake_blocks_follow(stage->world);
     CLEANUP(clusters_freep) struct clusters *clusters = clusters_new(&virt);
     if (survey_domain(&virt, clusters, stage->policy, &request, FAKE_UUID, &facts, &error) < 0 ||
         plan_make(&facts, stage->policy, &request, &stage->plan, &error) < 0 ||
         plan_check(stage->plan, &error) < 0)
         fail_msg("no plan: %s", error.message);
-    stage->live_xml = text_dup(facts.live->xml);
+    stage->live_xml = text_dup((facts.live ? facts.live : facts.inactive)->xml);
     stage->definition =
         text_dup(stage->world->was_persistent ? stage->world->original : facts.live->xml);
+    fake_blocks_follow(NULL);
     survey_clear(&facts);
     fake_world_forget_calls(stage->world);
+}
+
+/* The moved disks as they are at the source, for the journal. */
+static char *small_domain(const struct plan *plan, const struct domain *domain)
+{
+    AUTO_BUFFER struct buffer xml = {0};
+    buffer_add(&xml,
+               "<domain type='kvm'><name>" FAKE_NAME "</name><uuid>" FAKE_UUID "</uuid><devices>");
+    for (size_t i = 0; i < plan->disks.count; i++) {
+        AUTO_FREE char *disk = domain_disk_xml(domain, plan->disks.items[i].target);
+        if (plan->disks.items[i].action == PLAN_MOVE)
+            buffer_add(&xml, disk);
+    }
+    buffer_add(&xml, "</devices></domain>");
+    return buffer_take(&xml);
+}
+
+/* What the hook does with the other host's XML. */
+static void make_arrival_plan(struct stage *stage)
+{
+    AUTO_ERROR struct error error = {0};
+    CLEANUP(domain_freep) struct domain *domain = NULL;
+    AUTO_FREE char *xml = fake_live_xml(stage->world);
+    const uint64_t size = stage->world->ways.disk_size;
+    const struct incoming_fact facts[] = {
+        {.target = "vda", .capacity = size, .local = true},
+        {.target = "vdb", .capacity = size, .local = true},
+        {.target = "vdc", .capacity = size, .local = true},
+    };
+    if (domain_parse(xml, strlen(xml), &domain, &error) < 0 ||
+        plan_make_incoming(domain, stage->policy, facts, ARRAY_SIZE(facts), &stage->plan, &error) <
+            0 ||
+        plan_rewrite(stage->plan, domain, NULL, 0, &stage->handed, &error) < 0)
+        fail_msg("no plan: %s", error.message);
+    stage->live_xml = small_domain(stage->plan, domain);
+    stage->definition = text_dup(stage->world->original);
+}
+
+/* The key of a fake cluster is where its world is. */
+static void write_keyring(struct stage *stage)
+{
+    AUTO_FREE char *folder = scratch_new();
+    stage->keyring = text_format("%s.keyring", folder);
+    scratch_empty(folder);
+    AUTO_FCLOSE FILE *file = fopen(stage->keyring, "we");
+    assert_non_null(file);
+    fprintf(file, "%p\n", (void *)stage->world);
 }
 
 void stage_open(struct stage *stage, const struct stage_kind *kind)
@@ -209,21 +448,29 @@ void stage_open(struct stage *stage, const struct stage_kind *kind)
     *stage = (struct stage){
         .kind = *kind, .world = &shared->world, .outcome = &shared->outcome, .lock = -1};
     stage->audience = (struct move_audience){.opaque = stage, .warning = keep_warning};
-    AUTO_FREE char *yaml =
-        text_format("%s%srules:\n%s  - {name: all, match: {}, tier: gold}\ndefinition: %s\n%s",
-                    policy_text, kind->tiers ? kind->tiers : "", kind->rules ? kind->rules : "",
-                    kind->definition, kind->more ? kind->more : "");
+    if (kind->arrival)
+        write_keyring(stage);
+    AUTO_FREE char *yaml = text_format(
+        "%s%s%s%s%srules:\n%s  - {name: all, match: {}, tier: gold}\ndefinition: %s\n%s%s",
+        policy_text, kind->arrival ? ", keyring: " : "", kind->arrival ? stage->keyring : "",
+        policy_tiers, kind->tiers ? kind->tiers : "", kind->rules ? kind->rules : "",
+        kind->definition ? kind->definition : "auto", kind->more ? kind->more : "",
+        kind->arrival && kind->arrival->networks ? "networks: {office: lan, br-a: br0}\n" : "");
     AUTO_ERROR struct error error = {0};
     if (policy_parse(yaml, strlen(yaml), "p.yaml", &stage->policy, &error) < 0)
         fail_msg("%s", error.message);
     set_world(stage);
     faulty_disk_install(&shared->world.journal_disk);
-    make_plan(stage);
+    if (kind->arrival)
+        make_arrival_plan(stage);
+    else
+        make_plan(stage);
     stage->folder = scratch_new();
 }
 
 void stage_again(struct stage *stage)
 {
+    stage->keep = false;
     set_world(stage);
     scratch_empty(stage->folder);
 }
@@ -236,7 +483,12 @@ void stage_close(struct stage *stage)
     policy_freep(&stage->policy);
     free(stage->live_xml);
     free(stage->definition);
+    free(stage->handed);
+    if (stage->keyring)
+        unlink(stage->keyring);
+    free(stage->keyring);
     free(stage->warnings);
+    free(stage->told);
     if (stage->world)
         munmap(stage->world, sizeof(struct shared));
 }

@@ -36,6 +36,19 @@ static void with_snapshots(struct plan_facts *facts)
     facts->disks.items[0].source_image.snapshots = 2;
 }
 
+static void off_with_snapshots(struct plan_facts *facts)
+{
+    with_snapshots(facts);
+    facts->state.active = false;
+    domain_freep(&facts->live);
+}
+
+static void off_with_uneven_snapshots(struct plan_facts *facts)
+{
+    off_with_snapshots(facts);
+    facts->disks.items[0].source_image.snapshots_uneven = true;
+}
+
 static void with_children(struct plan_facts *facts)
 {
     source_is_rbd(facts);
@@ -184,6 +197,15 @@ static const struct reason_case cases[] = {
      .hint = "the source's cluster"},
     {"snapshots", RBD_DISK("vms/a", "10.0.0.1"), .change = with_snapshots, .action = PLAN_REFUSE,
      .reason = "RBD snapshots", .hint = "allow_loss: [snapshots]"},
+    {"snapshots cannot be copied of one that runs", RBD_DISK("vms/a", "10.0.0.1"),
+     .change = with_snapshots, .policy = POLICY "source: {snapshots: copy}\n",
+     .action = PLAN_REFUSE, .reason = "RBD snapshots", .hint = "allow_loss: [snapshots]"},
+    {"snapshots of another size", RBD_DISK("vms/a", "10.0.0.1"),
+     .change = off_with_uneven_snapshots, .policy = POLICY "source: {snapshots: copy}\n",
+     .action = PLAN_REFUSE, .reason = "of another size than it has now",
+     .hint = "snapshots: leave"},
+    {"snapshots are copied along", RBD_DISK("vms/a", "10.0.0.1"), .change = off_with_snapshots,
+     .policy = POLICY "source: {snapshots: copy}\n", .action = PLAN_MOVE, .reason = "rule"},
     {"children", RBD_DISK("vms/a", "10.0.0.1"), .change = with_children, .action = PLAN_REFUSE,
      .reason = "clones that depend on it", .hint = "allow_loss: [children]"},
     {"a group", RBD_DISK("vms/a", "10.0.0.1"), .change = in_a_group, .action = PLAN_REFUSE,

@@ -72,6 +72,10 @@ static struct plan *full_plan(void)
     fill_cluster(&disk->destination.cluster, "destination");
     struct plan_disk *bare = plan_disks_add(&plan->disks);
     bare->target = text_dup("vdb");
+    *plan_networks_add(&plan->networks) =
+        (struct plan_network){word("mac"), word("from"), word("to")};
+    *plan_networks_add(&plan->networks) =
+        (struct plan_network){NULL, text_dup("br0"), text_dup("br1")};
     return plan;
 }
 
@@ -145,6 +149,34 @@ static void every_field_comes_back(void **state UNUSED)
     assert_string_equal(a->source_pool, b->source_pool);
     assert_string_equal(a->source_name_space, b->source_name_space);
     assert_string_equal(a->source_image, b->source_image);
+    assert_int_equal(again->networks.count, 2);
+    assert_string_equal(again->networks.items[0].mac, plan->networks.items[0].mac);
+    assert_string_equal(again->networks.items[0].from, plan->networks.items[0].from);
+    assert_string_equal(again->networks.items[0].to, plan->networks.items[0].to);
+    assert_null(again->networks.items[1].mac);
+    assert_string_equal(again->networks.items[1].to, "br1");
+}
+
+/* Records of the first version had none. */
+static void without_networks(void **state UNUSED)
+{
+    AUTO_SCENE struct scene scene = {0};
+    scene_set(&scene, POLICY, FILE_DISK("/images/a"));
+    AUTO_PLAN struct plan *plan = plan_of(&scene, &everything);
+    AUTO_FREE char *text = plan_to_record(plan);
+    struct json_object *json = json_tokener_parse(text);
+    assert_true(json_object_object_get_ex(json, "networks", NULL));
+    json_object_object_del(json, "networks");
+    AUTO_PLAN struct plan *again = NULL;
+    AUTO_ERROR struct error error = {0};
+    assert_int_equal(plan_from_record(json_object_to_json_string(json), &again, &error), 0);
+    json_object_put(json);
+    assert_int_equal(again->networks.count, 0);
+    AUTO_FREE char *before = NULL;
+    AUTO_FREE char *after = NULL;
+    assert_int_equal(plan_rewrite(plan, scene.facts.live, NULL, 0, &before, &error), 0);
+    assert_int_equal(plan_rewrite(again, scene.facts.live, NULL, 0, &after, &error), 0);
+    assert_string_equal(before, after);
 }
 
 static void what_is_not_set_stays_so(void **state UNUSED)
@@ -209,6 +241,9 @@ static void odd_records(void **state UNUSED)
         "{\"disks\":[{\"target\":7,\"capacity\":\"x\",\"destination\":3,\"action\":{}}]}",
         "{\"disks\":[],\"domain\":[1],\"uuid\":null,\"active\":\"yes\",\"later\":{}}",
         "{\"disks\":[{\"destination\":{\"cluster\":[],\"qos\":null,\"size\":1e99}}]}",
+        "{\"disks\":[],\"networks\":null}",
+        "{\"disks\":[],\"networks\":{\"mac\":\"x\"}}",
+        "{\"disks\":[],\"networks\":[null,7,{\"mac\":[],\"from\":1},\"x\"]}",
     };
     for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
         AUTO_ERROR struct error error = {0};
@@ -289,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_field_comes_back),
         cmocka_unit_test(what_is_not_set_stays_so),
+        cmocka_unit_test(without_networks),
         cmocka_unit_test(a_real_plan),
         cmocka_unit_test(broken_records),
         cmocka_unit_test(odd_records),

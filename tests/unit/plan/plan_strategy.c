@@ -65,6 +65,29 @@ static void migrating(struct plan_facts *facts)
     facts->state.job = text_dup("migration");
 }
 
+static void stopped_with_snapshots(struct plan_facts *facts)
+{
+    stopped(facts);
+    facts->state.snapshots = 2;
+}
+
+static void saved(struct plan_facts *facts)
+{
+    stopped(facts);
+    facts->state.managed_save = true;
+}
+
+static void saved_without_hook(struct plan_facts *facts)
+{
+    saved(facts);
+    facts->hook_missing = true;
+}
+
+static void arriving(struct plan_facts *facts)
+{
+    facts->state.arriving = true;
+}
+
 #define DANCE POLICY "definition: dance\n"
 #define KEEP POLICY "definition: keep\n"
 
@@ -85,7 +108,15 @@ static const struct strategy_case cases[] = {
     {"dance, snapshots", DANCE, snapshots, STRATEGY_DANCE, "", "keeps snapshots", "auto"},
     {"dance, checkpoints", DANCE, checkpoints, STRATEGY_DANCE, "", "keeps checkpoints", "auto"},
     {"dance, tpm", DANCE, forgetful_tpm, STRATEGY_DANCE, "", "emulated TPM", "auto"},
-    {"stopped", POLICY, stopped, STRATEGY_DANCE, "", "not running", "virsh start"},
+    {"stopped", POLICY, stopped, STRATEGY_KEEP, "it is off", NULL, NULL},
+    {"stopped, dance", DANCE, stopped, STRATEGY_KEEP, "it is off", NULL, NULL},
+    {"stopped, snapshots", DANCE, stopped_with_snapshots, STRATEGY_KEEP, "it is off", NULL, NULL},
+    {"saved", POLICY, saved, STRATEGY_KEEP, "it is off", NULL, NULL},
+    {"saved, no hook", POLICY, saved_without_hook, STRATEGY_KEEP, "it is off",
+     "hook, which would lead it to its new disks, is not installed", "virsh start"},
+    {"saved, hook forbidden", POLICY "triggers: {on_restore: false}\n", saved, STRATEGY_KEEP,
+     "it is off", "on_restore: false", "virsh start"},
+    {"arriving", POLICY, arriving, STRATEGY_DANCE, "", "on its way to this host", "wait"},
     {"another move", POLICY, other_move, STRATEGY_DANCE, "", "process 4711", "cancel"},
     {"migrating", POLICY, migrating, STRATEGY_DANCE, "", "a migration is under way", "domjobinfo"},
 };

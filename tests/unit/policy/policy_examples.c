@@ -23,7 +23,7 @@ static void test_single_files(void **state UNUSED)
 {
     glob_t found = {0};
     assert_int_equal(glob(EXAMPLES "/*.yaml", 0, NULL, &found), 0);
-    assert_true(found.gl_pathc >= 4);
+    assert_true(found.gl_pathc >= 5);
     for (size_t i = 0; i < found.gl_pathc; i++)
         policy_free(parse_file(found.gl_pathv[i]));
     globfree(&found);
@@ -40,6 +40,9 @@ static void test_folder(void **state UNUSED)
     assert_int_equal(p->rules.count, 3);
     assert_string_equal(p->rules.items[0]->name, "analytics");
     assert_int_equal(p->allow_loss, LOSS_SNAPSHOTS);
+    assert_int_equal(p->on_error, ON_ERROR_PASS);
+    assert_string_equal(policy_network(p, "br0"), "br-vm");
+    assert_string_equal(policy_network(p, "br1"), "br-analytics");
     policy_free(p);
 }
 
@@ -188,7 +191,7 @@ static void test_manual_values(void **state UNUSED)
             fail_msg("the manual's '%s' does not say '%s'", keys[i].path, wanted);
         defaults++;
     }
-    assert_true(defaults >= 14);
+    assert_true(defaults >= 17);
 }
 
 int main(void)

@@ -9,13 +9,19 @@ static void test_defaults(void **state UNUSED)
                  "rules: [{match: {}, tier: t}]\n");
     assert_int_equal(p->definition, DEFINITION_AUTO);
     assert_true(p->prepare_source);
+    assert_int_equal(p->offline, OFFLINE_COPY);
     assert_int_equal(p->verify, VERIFY_FULL);
     assert_int_equal(p->source_after, SOURCE_KEEP);
     assert_int_equal(p->source_grace, 7 * 86400);
     assert_int_equal(p->allow_loss, 0);
+    assert_int_equal(p->source_snapshots, SNAPSHOTS_LEAVE);
     assert_int_equal(p->per_host, 2);
     assert_true(p->max_latency == 0);
     assert_int_equal(p->stuck_after, 600);
+    assert_int_equal(p->retries, 5);
+    assert_int_equal(p->retry_pause, 30);
+    assert_int_equal(p->networks.count, 0);
+    assert_int_equal(p->on_error, ON_ERROR_REFUSE);
     assert_false(p->on_start);
     assert_true(p->on_migrate);
     assert_true(p->on_restore);
@@ -50,33 +56,46 @@ static void test_defaults(void **state UNUSED)
 static void test_settings(void **state UNUSED)
 {
     const struct policy *p = parse_ok(
-        "version: 1\ndefinition: dance\nprepare_source: false\nverify: none\n"
-        "source:\n  after: remove\n  grace: 2w\n  allow_loss: [snapshots, group, journaling]\n"
-        "limits: {per_host: 64, max_latency: 1.5x, stuck_after: 90}\n"
-        "triggers: {on_start: true, on_migrate: false, on_restore: false}\n");
+        "version: 1\ndefinition: dance\nprepare_source: false\noffline: migrate\n"
+        "verify: none\n"
+        "source:\n  after: remove\n  grace: 2w\n  snapshots: copy\n  allow_loss: [snapshots, "
+        "group, journaling]\n"
+        "limits: {per_host: 64, max_latency: 1.5x, stuck_after: 90, retries: 100,\n"
+        "  retry_pause: 1d}\n"
+        "triggers: {on_start: true, on_migrate: false, on_restore: false}\non_error: pass\n");
     assert_int_equal(p->definition, DEFINITION_DANCE);
     assert_false(p->prepare_source);
+    assert_int_equal(p->offline, OFFLINE_MIGRATE);
     assert_int_equal(p->verify, VERIFY_NONE);
     assert_int_equal(p->source_after, SOURCE_REMOVE);
     assert_int_equal(p->source_grace, 14 * 86400);
+    assert_int_equal(p->source_snapshots, SNAPSHOTS_COPY);
     assert_int_equal(p->allow_loss, LOSS_SNAPSHOTS | LOSS_GROUP | LOSS_JOURNALING);
     assert_int_equal(p->per_host, 64);
     assert_true(p->max_latency == 1.5);
     assert_int_equal(p->stuck_after, 90);
+    assert_int_equal(p->retries, 100);
+    assert_int_equal(p->retry_pause, 86400);
+    assert_int_equal(p->on_error, ON_ERROR_PASS);
     assert_true(p->on_start);
     assert_false(p->on_migrate);
     assert_false(p->on_restore);
     policy_free(p);
 
-    p = parse_ok("version: 1\ndefinition: keep\nsource: {after: trash, allow_loss: [children, "
-                 "mirroring]}\nlimits: {max_latency: 0}\n");
+    p = parse_ok(
+        "version: 1\ndefinition: keep\nsource: {after: trash, allow_loss: [children, "
+        "mirroring]}\nlimits: {max_latency: 0, retries: 0, retry_pause: 1}\non_error: refuse\n");
     assert_int_equal(p->definition, DEFINITION_KEEP);
     assert_int_equal(p->source_after, SOURCE_TRASH);
     assert_int_equal(p->allow_loss, LOSS_CHILDREN | LOSS_MIRRORING);
+    assert_int_equal(p->retries, 0);
+    assert_int_equal(p->retry_pause, 1);
+    assert_int_equal(p->on_error, ON_ERROR_REFUSE);
     policy_free(p);
 
-    p = parse_ok(
-        "version: 1\ndefinition: auto\nverify: full\nsource: {after: keep, allow_loss: []}\n");
+    p = parse_ok("version: 1\ndefinition: auto\noffline: copy\nverify: full\n"
+                 "source: {after: keep, allow_loss: []}\n");
+    assert_int_equal(p->offline, OFFLINE_COPY);
     assert_int_equal(p->allow_loss, 0);
     policy_free(p);
     p = parse_ok("version: 1\nsource: {allow_loss: group}\n");
@@ -229,7 +248,7 @@ static void test_wrong_types(void **state UNUSED)
     size_t count = 0;
     const char *const *keys = policy_known_keys(&count);
     for (size_t i = 0; i < count; i++) {
-        bool takes_mapping = false;
+        bool takes_mapping = strcmp(keys[i], "networks") == 0; /* by names, as no other does */
         for (size_t j = 0; j < count; j++) {
             size_t length = strlen(keys[i]);
             takes_mapping |= strncmp(keys[j], keys[i], length) == 0 && keys[j][length] == '.';
@@ -262,6 +281,10 @@ static const struct error_case bad_values[] = {
     {"version: 1\ndefinition: dence\n",
      "p.yaml:2:13: definition: expected auto, dance or keep, found 'dence'",
      "did you mean 'dance'?"},
+    {"version: 1\noffline: migrte\n",
+     "p.yaml:2:10: offline: expected copy or migrate, found 'migrte'", "did you mean 'migrate'?"},
+    {"version: 1\noffline: true\n", "p.yaml:2:10: offline: expected copy or migrate, found 'true'",
+     NULL},
     {"version: 1\nverify: crc\n", "p.yaml:2:9: verify: expected none or full, found 'crc'", NULL},
     {"version: 1\nprepare_source: yes\n",
      "p.yaml:2:17: prepare_source: expected true or false, found 'yes'", NULL},
@@ -288,6 +311,20 @@ static const struct error_case bad_values[] = {
     {"version: 1\nlimits: {stuck_after: 3 days}\n",
      "p.yaml:2:23: stuck_after: '3 days' has an unknown unit 'days'",
      "write it like 90s, 15m, 12h or 7d"},
+    {"version: 1\nlimits: {retries: 101}\n",
+     "p.yaml:2:19: retries: '101' is out of range, it must be 0 to 100", NULL},
+    {"version: 1\nlimits: {retries: -1}\n", "p.yaml:2:19: retries: '-1' is not a whole number",
+     NULL},
+    {"version: 1\nlimits: {retries: often}\n",
+     "p.yaml:2:19: retries: 'often' is not a whole number", NULL},
+    {"version: 1\nlimits: {retry_pause: 0s}\n",
+     "p.yaml:2:23: retry_pause: '0s' is out of range, it must be 1 s to 1 d 00 h", NULL},
+    {"version: 1\nlimits: {retry_pause: 25h}\n",
+     "p.yaml:2:23: retry_pause: '25h' is out of range, it must be 1 s to 1 d 00 h", NULL},
+    {"version: 1\non_error: fail\n", "p.yaml:2:11: on_error: expected refuse or pass, found 'fail'",
+     NULL},
+    {"version: 1\non_error: [pass]\n",
+     "p.yaml:2:11: on_error: expected refuse or pass, found a list", NULL},
     {"version: 1\nsource: {after: delete}\n",
      "p.yaml:2:17: after: expected keep, trash or remove, found 'delete'", NULL},
     {"version: 1\nsource: {allow_loss: [snapshots, groups]}\n",
@@ -380,10 +417,14 @@ static void test_unknown_and_repeated(void **state UNUSED)
     static const struct error_case cases[] = {
         {"version: 1\ntires: {}\n", "p.yaml:2:1: unknown key 'tires'", "did you mean 'tiers'?"},
         {"version: 1\nxyzzy: {}\n", "p.yaml:2:1: unknown key 'xyzzy'",
-         "known here: version, clusters, tiers, rules, definition, prepare_source, verify, source, "
-         "limits, triggers"},
+         "known here: version, clusters, tiers, rules, definition, prepare_source, offline, "
+         "verify, source, limits, triggers, networks, on_error"},
         {"version: 1\nper_host: 2\n", "p.yaml:2:1: unknown key 'per_host'",
          "'per_host' is a key, but as 'limits.per_host'"},
+        {"version: 1\nretries: 2\n", "p.yaml:2:1: unknown key 'retries'",
+         "'retries' is a key, but as 'limits.retries'"},
+        {"version: 1\nnetwork: {}\n", "p.yaml:2:1: unknown key 'network'",
+         "did you mean 'networks'?"},
         {"version: 1\ntiers: {t: {pol: c/p}}\n", "p.yaml:2:13: unknown key 'pol' in tiers.*",
          "did you mean 'pool'?"},
         {"version: 1\ntiers: {t: {iops: 5}}\n", "p.yaml:2:13: unknown key 'iops' in tiers.*",
@@ -399,6 +440,8 @@ static void test_unknown_and_repeated(void **state UNUSED)
          "p.yaml:2:18: unknown key 'domains' in rules.*.match", "did you mean 'domain'?"},
         {"version: 1\nverify: full\nlimits: {}\nverify: none\n",
          "p.yaml:4:1: 'verify' is given again, first at p.yaml:2:1", NULL},
+        {"version: 1\non_error: pass\non_error: pass\n",
+         "p.yaml:3:1: 'on_error' is given again, first at p.yaml:2:1", NULL},
         {"version: 1\ntiers:\n  t: {pool: c/p}\n  t: {pool: c/q}\n",
          "p.yaml:4:3: 't' is given again, first at p.yaml:3:3", NULL},
         {"version: 1\ntiers: {t: {pool: c/p, \"pool\": c/q}}\n",

@@ -131,13 +131,18 @@ static void test_order(void **state)
 static void test_drop_ins_alone(void **state)
 {
     put(*state, "policy.d/1.yaml", CLUSTERS);
-    put(*state, "policy.d/2.yaml", TIERS "limits: {per_host: 3}\n");
-    put(*state, "policy.d/3.yaml", "limits: {max_latency: 3x}\nverify: none\n");
+    put(*state, "policy.d/2.yaml", TIERS "limits: {per_host: 3}\nnetworks: {br0: a}\n");
+    put(*state, "policy.d/3.yaml",
+        "limits: {max_latency: 3x}\nverify: none\nnetworks: {br1: a, a: b}\n");
     const struct policy *p = load_ok(*state, "");
     assert_int_equal(p->per_host, 3);
     assert_true(p->max_latency == 3);
     assert_int_equal(p->verify, VERIFY_NONE);
     assert_string_equal(p->tiers.items[0]->cluster->name, "c");
+    assert_int_equal(p->networks.count, 3);
+    assert_string_equal(policy_network(p, "br0"), "a");
+    assert_string_equal(policy_network(p, "br1"), "a");
+    assert_string_equal(policy_network(p, "a"), "b");
     policy_free(p);
 }
 
@@ -146,7 +151,7 @@ static void test_clashes(void **state)
     const struct folder *folder = *state;
     put(folder, "policy.yaml",
         "version: 1\n" CLUSTERS TIERS "rules:\n  - {name: r, match: {disk: a}, tier: t}\n"
-        "verify: full\nlimits: {per_host: 2}\n");
+        "verify: full\nlimits: {per_host: 2}\nnetworks: {br0: a}\non_error: pass\n");
     static const struct {
         const char *drop_in, *message, *hint;
     } cases[] = {
@@ -161,6 +166,11 @@ static void test_clashes(void **state)
         {"limits: {stuck_after: 5m, per_host: 2}\n",
          "@/policy.d/x.yaml:1:27: 'limits.per_host' is given again, first at @/policy.yaml:7:10",
          NULL},
+        {"networks:\n  br0: a\n",
+         "@/policy.d/x.yaml:2:3: networks: 'br0' is given again, first at @/policy.yaml:8:12",
+         NULL},
+        {"on_error: pass\n",
+         "@/policy.d/x.yaml:1:1: 'on_error' is given again, first at @/policy.yaml:9:1", NULL},
         {"version: 2\n",
          "@/policy.d/x.yaml:1:10: version: '2' is not a version that this virt-pivot knows", NULL},
         {"clusters:\n  d: {mons: [x, a]}\n",

@@ -1,0 +1,128 @@
+/* Snapshots of several images at one instant. librbd makes one a call, and waits for the monitors
+ * in it: so each has a thread. */
+#include "ceph/image_snapshot.h"
+
+#include <pthread.h>
+#include <time.h>
+
+struct capture {
+    struct ceph_captures *all;
+    const struct ceph_capture_of *of;
+    struct ceph_open open;
+    pthread_t thread;
+    bool started;
+    int result;
+};
+
+struct ceph_captures {
+    struct capture *items;
+    size_t count, left; /* left: under way */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+};
+
+int ceph_captures_open(const struct ceph_capture_of *of, size_t count,
+                       struct ceph_captures **captures, struct error *error)
+{
+    CLEANUP(ceph_captures_closep) struct ceph_captures *fresh = NEW(struct ceph_captures);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&fresh->lock, NULL);
+    pthread_cond_init(&fresh->ended, &attributes);
+    pthread_condattr_destroy(&attributes);
+    fresh->items = memory_new(count, sizeof(*fresh->items));
+    while (fresh->count < count) {
+        struct capture *capture = &fresh->items[fresh->count];
+        *capture = (struct capture){.all = fresh, .of = &of[fresh->count++]};
+        if (ceph_snapshots_open(capture->of->cluster, &capture->of->name, &capture->open, error) <
+            0)
+            return -1;
+    }
+    *captures = STEAL(fresh);
+    return 0;
+}
+
+static void *make_one(void *opaque)
+{
+    struct capture *capture = opaque;
+    struct ceph_captures *all = capture->all;
+    int result = ceph_snapshot_make(capture->open.image, capture->of->snapshot);
+    pthread_mutex_lock(&all->lock);
+    capture->result = result;
+    all->left--;
+    pthread_cond_signal(&all->ended);
+    pthread_mutex_unlock(&all->lock);
+    return NULL;
+}
+
+static struct timespec after(unsigned milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += milliseconds / 1000;
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+static int failed(const struct capture *capture, int result, struct error *error)
+{
+    const struct ceph_capture_of *of = capture->of;
+    AUTO_FREE char *text = ceph_image_text(&of->name);
+    return ceph_failure(error, of->cluster, of->name.pool, result,
+                        "image %s: snapshot '%s' cannot be made", text, of->snapshot);
+}
+
+/* Under the lock. */
+static int conclude(const struct ceph_captures *captures, unsigned milliseconds,
+                    struct error *error)
+{
+    for (size_t i = 0; i < captures->count; i++)
+        if (captures->items[i].started && captures->items[i].result < 0)
+            return failed(&captures->items[i], captures->items[i].result, error);
+    if (captures->left == 0)
+        return 0;
+    error_set(error, ERROR_UNREACHABLE,
+              "cluster '%s': %zu of %zu snapshots were not made within %u ms",
+              captures->items[0].of->cluster->name, captures->left, captures->count, milliseconds);
+    return error_hint(error, "'ceph health detail' shows what hangs");
+}
+
+int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, struct error *error)
+{
+    const struct timespec until = after(milliseconds);
+    pthread_mutex_lock(&captures->lock);
+    for (size_t i = 0; i < captures->count; i++) {
+        struct capture *capture = &captures->items[i];
+        int result = pthread_create(&capture->thread, NULL, make_one, capture);
+        capture->started = result == 0;
+        captures->left += capture->started;
+        if (result) {
+            pthread_mutex_unlock(&captures->lock);
+            return failed(capture, -result, error);
+        }
+    }
+    while (captures->left > 0 &&
+           pthread_cond_timedwait(&captures->ended, &captures->lock, &until) != ETIMEDOUT)
+        ;
+    int result = conclude(captures, milliseconds, error);
+    pthread_mutex_unlock(&captures->lock);
+    return result;
+}
+
+void ceph_captures_close(struct ceph_captures *captures)
+{
+    for (size_t i = 0; i < captures->count; i++)
+        if (captures->items[i].started)
+            pthread_join(captures->items[i].thread, NULL);
+    for (size_t i = 0; i < captures->count; i++)
+        ceph_open_close(&captures->items[i].open);
+    free(captures->items);
+    pthread_cond_destroy(&captures->ended);
+    pthread_mutex_destroy(&captures->lock);
+    free(captures);
+}

@@ -1,0 +1,59 @@
+#include "cli/prove.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <syslog.h>
+
+int prove_move(const struct cli *cli, const struct mover *mover, int64_t id, bool again,
+               struct error *error)
+{
+    cli_say(cli,
+            "move %" PRId64
+            ": comparing source and target as they were at the pivot; the guest runs "
+            "on meanwhile, and Ctrl-C puts it off",
+            id);
+    if (move_verify(mover, id, again, error) == 0)
+        return 0;
+    if (error->code == ERROR_OPERATOR) {
+        openlog("virt-pivot", LOG_PID, LOG_DAEMON);
+        syslog(LOG_ERR, "%s; %s", error->message, error->hint ? error->hint : "");
+        closelog();
+    }
+    return -1;
+}
+
+void proof_clear(struct proof *proof)
+{
+    free(STEAL(proof->message));
+}
+
+int prove_after_move(const struct cli *cli, const struct mover *mover, const struct plan *plan,
+                     int64_t id, struct proof *proof, struct error *error)
+{
+    *proof = (struct proof){0};
+    if (!plan->verify)
+        return 0;
+    proof->verified = prove_move(cli, mover, id, false, error) == 0;
+    if (proof->verified)
+        return 0;
+    proof->message = text_dup(error->message);
+    if (error->code == ERROR_OPERATOR)
+        return -1;
+    cli_say(cli, "warning: %s", error->message);
+    if (error->hint && error->code != ERROR_CANCELLED)
+        cli_say(cli, "hint: %s", error->hint);
+    if (error->code != ERROR_NOTHING)
+        cli_say(cli,
+                "note: 'virt-pivot verify %" PRId64 "' compares later, and the agent does so by "
+                "itself",
+                id);
+    error_clear(error);
+    return 0;
+}
+
+void proof_add_json(const struct proof *proof, struct json_object *json)
+{
+    json_object_object_add(json, "verified", json_object_new_boolean(proof->verified));
+    json_object_object_add(json, "verification",
+                           proof->message ? json_object_new_string(proof->message) : NULL);
+}

@@ -78,6 +78,9 @@ bluestore block size = 12884901888
 bluestore fsck on mount = false
 osd memory target = 939524096
 osd heartbeat grace = 120
+osd snap trim sleep hdd = 0
+osd snap trim sleep hybrid = 0
+osd snap trim sleep ssd = 0
 
 [mon.a]
 [mgr.x]

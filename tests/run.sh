@@ -15,9 +15,10 @@ set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
 
 passed=0 failed=0 skipped=0
+lost=$(mktemp) # what has failed, a line each, for the end: it may be all of this that is read
 jobs=$(nproc)
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$lost"' EXIT
 
 began=$(date +%s)
 
@@ -52,6 +53,7 @@ check() {
         count 1 0
     else
         echo "not ok $name"
+        echo "$name: $(grep -E 'error|warning: ' "$log" | head -n 1)" >>"$lost"
         tail -n 40 "$log"
         count 0 1
     fi
@@ -64,7 +66,7 @@ build() {
         return 0
     fi
     grep -E 'error|warning|FAILED' "$log" | head -n 40 || tail -n 40 "$log"
-    echo "not ok build of preset $preset"
+    echo "not ok build of preset $preset" | tee -a "$lost"
     count 0 1
     return 1
 }
@@ -74,17 +76,18 @@ run_ctest() {
     ctest --test-dir "$folder" -j "$jobs" --output-on-failure >"$log" 2>&1 || code=$?
     grep -E '^ *[0-9]+/[0-9]+ Test' "$log" || true
     ((code == 0)) || grep -A 60 -E '\[  (FAILED|ERROR)|ERROR: |runtime error' "$log" | head -n 120 || true
+    sed -nE "s|^\t *[0-9]+ - (.*)|$folder: \1|p" "$log" >>"$lost"
     # ctest counts a skipped test among those that passed.
-    local all lost not_run
+    local all failures not_run
     summary=$(grep -E 'tests passed, [0-9]+ tests? failed out of' "$log") || summary="0 tests failed out of 0"
-    all=${summary##* } lost=$(sed -E 's/.*, ([0-9]+) tests? failed.*/\1/' <<<"$summary")
+    all=${summary##* } failures=$(sed -E 's/.*, ([0-9]+) tests? failed.*/\1/' <<<"$summary")
     not_run=$(grep -cE '^ *[0-9]+/[0-9]+ Test.*Skipped' "$log" || true)
-    ((all > 0)) || { echo "not ok: no test was run"; lost=1 all=1; }
-    count $((all - lost - not_run)) "$lost" "$not_run"
+    ((all > 0)) || { echo "not ok: no test was run"; failures=1 all=1; }
+    count $((all - failures - not_run)) "$failures" "$not_run"
 }
 
 sources() {
-    git ls-files 'helper/*.[ch]' 'policy/*.[ch]' 'hooks/*.[ch]' 'tests/*.[ch]' "$@"
+    git ls-files 'helper/*.[ch]' 'policy/*.[ch]' 'hooks/*.[ch]' 'tests/*.[ch]'
 }
 
 stage_lint() {
@@ -119,7 +122,7 @@ stage_hook() {
     case $code in
     0) count 1 0 ;;
     77) count 0 0 1 ;;
-    *) count 0 1 ;;
+    *) count 0 1 && echo "tests/hook/suite.sh: exit code $code" >>"$lost" ;;
     esac
 }
 
@@ -130,6 +133,13 @@ run_lab() {
     VP_BUILD=$PWD/$folder tests/lab/run "$@" 2>&1 | tee "$log" || true
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1) ||
         line="0 passed, 1 failed, 0 skipped"
+    # Each with its first reason.
+    awk '/^(ok|not ok|skip) / {
+            if (name) print name
+            name = /^not ok/ ? $0 : ""
+        }
+        name && /^ *FAILED: / { sub(/^ */, ""); print name ": " $0; name = "" }
+        END { if (name) print name }' "$log" >>"$lost"
     # shellcheck disable=SC2046
     count $(sed -E 's/[a-z,]+//g' <<<"$line")
 }
@@ -146,6 +156,7 @@ stage_crash() {
     has_time 10 || return 0
     build crash || return 0
     tests/lab/crash --seconds 270 2>&1 | tee "$log" || true
+    grep '^not ok' "$log" >>"$lost" || true
     local deaths failed
     read -r deaths failed < <(sed -nE 's/^([0-9]+) deaths .*, ([0-9]+) failed.*/\1 \2/p' "$log") ||
         deaths=0 failed=1
@@ -166,5 +177,6 @@ for stage; do
     [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,13p' "$0"; exit 2; }
     "stage_$stage"
 done
+[[ ! -s $lost ]] || { say "what failed" && head -n 60 "$lost"; }
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 ((failed == 0 && passed > 0))

@@ -57,8 +57,7 @@ int child_start(const char *const argv[], int lock, struct child *child, struct 
     int failed = spawn_program(argv, files, ARRAY_SIZE(files), &child->pid);
     if (failed)
         return spawn_failed(failed, argv[0], error);
-    child->words = words;
-    words = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): its cleanup reads it */
+    child->words = steal_fd(&words);
     return 0;
 }
 

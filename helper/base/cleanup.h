@@ -46,6 +46,14 @@ static inline void cleanup_close(const int *fd)
         close(*fd);
 }
 
+/* Hands a file descriptor on: the variable is -1 afterwards. */
+static inline int steal_fd(int *fd)
+{
+    int stolen = *fd;
+    *fd = -1;
+    return stolen;
+}
+
 static inline void cleanup_fclose(FILE *const *file)
 {
     if (*file)

@@ -83,9 +83,7 @@ static int open_checked(const char *path, const char *name, enum access access, 
         return error_set(error, ERROR_INPUT, "%s is neither a file nor a block device", name);
     if (lock_image(fd, access, name, error) < 0)
         return -1;
-    int kept = fd;
-    fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): its cleanup reads it */
-    return kept;
+    return steal_fd(&fd);
 }
 
 /* How it gets on with others. Not idle, QEMU's qcow2 shares its file with no writer: a guest could

@@ -341,7 +341,7 @@ int blocks_open_socket(int socket, const char *name, bool writable, struct block
         return -1;
     if (nbd_aio_connect_socket(nbd->handle, connection) < 0)
         return refused(nbd, "cannot be opened", error);
-    connection = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): its cleanup reads it */
+    steal_fd(&connection);
     if (shake_hands(nbd, HANDSHAKE_SECONDS, error) < 0 || check_writable(nbd, writable, error) < 0)
         return -1;
     nbd->server = server;

@@ -261,8 +261,7 @@ int qemu_nbd_start(const struct qemu_nbd_launch *launch, struct qemu_nbd **child
     if (launch_child(fresh, listening, launch->lock, arguments, error) < 0)
         return -1;
     *child = STEAL(fresh);
-    *socket = connected;
-    connected = -1;
+    *socket = steal_fd(&connected);
     return 0;
 }
 

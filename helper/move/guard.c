@@ -56,8 +56,7 @@ int guard_start(struct move *move, int run, struct guard *guard, struct error *e
     AUTO_CLOSE int say = words[1];
     if (start(move, run, life_end, say, &guard->pid, error) < 0)
         return -1;
-    close(say);
-    say = -1;
+    close(steal_fd(&say));
     return await_ready(said, error);
 }
 

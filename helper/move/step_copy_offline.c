@@ -370,6 +370,7 @@ static int copy_state(struct copying *copying, const char *snapshot, struct erro
 static int copy_disk(struct move *move, size_t index, struct error *error)
 {
     struct disk_record *record = &move->disks.items[index];
+    const struct plan_destination *destination = &move_plan_of(move, index)->destination;
     const uint64_t size = blocks_size(move->ends->from[index]);
     CLEANUP(text_list_clear) struct text_list snapshots = {0};
     size_t copied = 0;
@@ -381,7 +382,7 @@ static int copy_disk(struct move *move, size_t index, struct error *error)
         .index = index,
         .connected = move_now_ms(),
         .base = size * copied,
-        .onto_data = copied > 0 || move->resumed || move_plan_of(move, index)->destination.old_disk,
+        .onto_data = copied > 0 || move->resumed || (destination->old_disk && !destination->remade),
     };
     for (size_t i = copied; i <= snapshots.count; i++)
         if (copy_state(&copying, i < snapshots.count ? snapshots.items[i] : NULL, error) < 0)

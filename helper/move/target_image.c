@@ -3,7 +3,7 @@
 
 const struct target *move_target(const struct plan_disk *disk)
 {
-    if (!disk->destination.old_disk)
+    if (!disk->destination.old_disk || disk->destination.remade)
         return disk->source_id ? &migrated_target : &image_target;
     return plan_destination_is_rbd(&disk->destination) ? &old_image_target : &old_file_target;
 }
@@ -49,6 +49,13 @@ int target_image_ready(struct move *move, size_t index, struct error *error)
     error_set(error, ERROR_BUSY, "somebody has the target image %s open: %s", where,
               watchers.items[0]);
     return error_hint(error, "find that client ('rbd status') before you try again");
+}
+
+static int ready(struct move *move, size_t index, struct error *error)
+{
+    if (target_image_ready(move, index, error) < 0)
+        return -1;
+    return move->undoes ? undo_end_proof(move, index, error) : 0;
 }
 
 static int release(struct move *move, size_t index, struct error *error)
@@ -111,7 +118,7 @@ int target_image_prove(struct move *move, size_t index, struct error *error)
 
 const struct target image_target = {
     .claim = claim,
-    .ready = target_image_ready,
+    .ready = ready,
     .release = release,
     .is_gone = target_image_is_gone,
     .prove = target_image_prove,

@@ -181,13 +181,48 @@ static int check_unnamed(const struct mover *mover, const char *uuid, const stru
     return result;
 }
 
+/* Where it is made anew. */
+static int check_name_is_free(const struct mover *mover, const struct plan_disk *disk,
+                              const char *where, struct error *error)
+{
+    const struct plan_destination *destination = &disk->destination;
+    const struct ceph_image_name name = {destination->pool, destination->name_space,
+                                         destination->image};
+    struct ceph_cluster *cluster = NULL;
+    struct ceph_image image = {0};
+    if (clusters_get(mover->clusters, &destination->cluster, &cluster, error) < 0)
+        return -1;
+    if (ceph_image(cluster, &name, &image, error) < 0) {
+        if (error->code != ERROR_NOT_FOUND)
+            return -1;
+        error_clear(error);
+        return 0;
+    }
+    ceph_image_clear(&image);
+    error_set(error, ERROR_FAILED,
+              "its old disk %s was migrated and is gone, and by now there is another image of that "
+              "name",
+              where);
+    return error_hint(error, "virt-pivot did not make it and will not touch it: rename or remove "
+                             "it");
+}
+
+static int check_found(const struct mover *mover, const struct plan_disk *disk, const char *where,
+                       struct error *error)
+{
+    if (disk->destination.remade)
+        return check_name_is_free(mover, disk, where, error);
+    return plan_destination_is_rbd(&disk->destination) ? check_image(mover, disk, where, error)
+                                                       : check_file(disk, error);
+}
+
 int undo_check_old_disk(const struct mover *mover, const char *uuid, const struct plan_disk *disk,
                         struct error *error)
 {
     AUTO_FREE char *where = plan_destination_describe(&disk->destination);
-    int found = plan_destination_is_rbd(&disk->destination) ? check_image(mover, disk, where, error)
-                                                            : check_file(disk, error);
-    return found < 0 ? -1 : check_unnamed(mover, uuid, disk, where, error);
+    return check_found(mover, disk, where, error) < 0
+               ? -1
+               : check_unnamed(mover, uuid, disk, where, error);
 }
 
 /* ---- as a target ---- */

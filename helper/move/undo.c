@@ -326,7 +326,8 @@ static void find_problems(const struct mover *mover, const struct plan *plan,
         struct ceph_cluster *cluster = NULL;
         AUTO_ERROR struct error problem = {0};
         bool away = false;
-        if (!disk || (find_given_up(mover, disk, &given_up[i], &cluster, &away, &problem) == 0 &&
+        if (!disk || ((disk->destination.remade ||
+                       find_given_up(mover, disk, &given_up[i], &cluster, &away, &problem) == 0) &&
                       (away || undo_check_old_disk(mover, plan->uuid, disk, &problem) == 0)))
             continue;
         facts[i].problem = *text_list_add(texts) = STEAL(problem.message);

@@ -4,7 +4,7 @@
 
 #include "move/private.h"
 
-/* Whether the old disk is there, whole, and nobody's. */
+/* Whether the old disk is there, whole, and nobody's; or its name free, if it is made anew. */
 int undo_check_old_disk(const struct mover *mover, const char *uuid, const struct plan_disk *disk,
                         struct error *error);
 

@@ -54,8 +54,8 @@ static void set_migration(const struct plan_facts *facts, struct plan *plan)
         planned->prepare_source = false;
     }
     *text_list_add(&plan->warnings) = text_format(
-        "the sources are migrated: they are no images of their own any more, which 'undo' could go "
-        "back to, and are removed for good %s",
+        "the sources are migrated: they are no images of their own any more, and are removed for "
+        "good %s; 'undo' makes new ones of their names after that",
         plan->source_after == SOURCE_KEEP
             ? "when 'virt-pivot retire --now' says so: the policy keeps them until then"
             : "when the move is retired");

@@ -143,7 +143,10 @@ bool plan_refuse_size(const struct view *view, struct plan_disk *planned)
         plan_conclude(planned, PLAN_REFUSE, text_dup(facts->source_problem), facts->source_hint);
         return true;
     }
-    plan_conclude(planned, PLAN_REFUSE, text_dup("its size cannot be read"),
+    bool why = facts && facts->source_problem;
+    plan_conclude(planned, PLAN_REFUSE,
+                  text_format("its size cannot be read%s%s", why ? ": " : "",
+                              why ? facts->source_problem : ""),
                   "'virsh domblkinfo DOMAIN TARGET' should show it");
     return true;
 }

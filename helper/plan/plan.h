@@ -103,7 +103,9 @@ struct plan_destination {
                        bandwidth and synchronous count then; cluster, pool, name_space and image are
                        set if it is an RBD image. NULL: to an image that is made for it */
     char *old_definition; /* the same as the persistent definition had it; NULL: there was none */
-    bool clears_iotune;   /* an undo: the limits that the move had set on the running disk end */
+    bool remade; /* the old disk is an image that is gone, for RBD has migrated it: one of its name
+                    is made, as for any other move */
+    bool clears_iotune; /* an undo: the limits that the move had set on the running disk end */
 };
 
 struct plan_disk {

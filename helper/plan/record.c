@@ -69,6 +69,7 @@ static const struct field destination_fields[] = {
     FLAG(plan_destination, synchronous),
     TEXT(plan_destination, old_disk),
     TEXT(plan_destination, old_definition),
+    FLAG(plan_destination, remade),
     FLAG(plan_destination, clears_iotune),
 };
 static const struct field disk_fields[] = {

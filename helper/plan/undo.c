@@ -43,22 +43,30 @@ static bool refuse_other_place(const struct way_back *way, struct plan_disk *pla
     return true;
 }
 
-/* What the guest has written since is on no other image. */
+/* Whether its old disk was a part of its new one, and went with the end of the migration. */
+static bool is_remade(const struct way_back *way)
+{
+    return way->undoing->origin->plan->migrates && way->fact->removed;
+}
+
+/* Until then its name is the migration's. */
 static bool refuse_migrated(const struct way_back *way, struct plan_disk *planned)
 {
-    if (!way->undoing->origin->plan->migrates)
+    if (!way->undoing->origin->plan->migrates || way->fact->removed)
         return false;
+    AUTO_FREE char *hint = text_format("'virt-pivot retire --now %" PRId64
+                                       "' ends the migration; then the move can be taken back",
+                                       way->undoing->origin->id);
     plan_conclude(planned, PLAN_REFUSE,
                   text_format("its old disk %s was migrated by RBD, and is a part of its new one",
                               way->was->source),
-                  "there is nothing to go back to; a rule of the policy can move the disk "
-                  "elsewhere, also to where it was");
+                  hint);
     return true;
 }
 
 static bool refuse_removed(const struct way_back *way, struct plan_disk *planned)
 {
-    if (!way->fact->removed)
+    if (!way->fact->removed || is_remade(way))
         return false;
     plan_conclude(
         planned, PLAN_REFUSE,
@@ -148,6 +156,8 @@ static void set_destination(const struct way_back *way, struct plan_disk *planne
                        !known_bug(BUG_SYNCHRONOUS, &undoing->view.facts->versions),
         .old_disk = domain_disk_xml(origin->live, target),
         .old_definition = origin->definition ? domain_disk_xml(origin->definition, target) : NULL,
+        .remade = is_remade(way),
+        .object_size = is_remade(way) ? from->object_size : 0,
         .clears_iotune = plan_wants_iotune(from),
     };
     plan_cluster_copy(&planned->destination.cluster, &way->was->source_cluster);
@@ -256,6 +266,11 @@ static void warn(const struct undoing *undoing, bool proof_is_wanted, struct pla
                 text_format("disk %s: its definition was edited since move %" PRId64
                             ", which is lost: it gets the one that it had before",
                             disk->target, undoing->origin->id);
+        if (disk->destination.remade)
+            *text_list_add(&plan->warnings) =
+                text_format("disk %s: its old disk was migrated and is gone; an image of its name "
+                            "is made",
+                            disk->target);
         if (fact->away)
             *text_list_add(&plan->warnings) = text_format(
                 "disk %s: its old disk was given up, and is fetched back first", disk->target);

@@ -76,6 +76,7 @@ test_guest_is_started_while_its_data_follow() {
 
     expect_exit 1 vp undo 1
     assert_err "was migrated by RBD"
+    assert_err "retire --now 1"
     # While the guest runs on it.
     expect_exit 0 vp retire
     gone "$T-one" || fail "the source is still there"
@@ -193,4 +194,47 @@ test_agent_brings_it_over_and_gives_the_source_up() {
     stop_agent
     assert_eq 11 "$(phase)" "phase"
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+}
+
+# Of what was migrated there is nothing left to go back to but the name.
+test_it_goes_back_once_it_is_retired() {
+    migrate_policy
+    idle_guest a --disk "$(near one 256M 60)" --disk "$(near two 64M 8)"
+    expect_exit 0 vp move "$GUEST"
+    expect_exit 0 vp retire --now 1
+    start_guest "$GUEST"
+    wait_writes "$GUEST" 20
+    virsh -q destroy "$GUEST"
+    rbd_in flash create --size 1M "bulk/$T-two"
+    expect_exit 1 vp undo 1
+    assert_err "disk vdb: .*by now there is another image of that name"
+    rbd_in flash rm --no-progress "bulk/$T-two"
+    expect_exit 0 vp undo 1
+    assert_err "an image of its name is made"
+    assert_still_off "vda=rbd:flash/bulk/$T-one" "vdb=rbd:flash/bulk/$T-two"
+    save_xml "$GUEST" "$TEST_DIR/after.xml"
+    cmp "$TEST_DIR/before.xml" "$TEST_DIR/after.xml" || fail "the definition is not the old one"
+    assert_eq 1,1,1,1 "$(verdicts)" "verdicts"
+    verify_writes "$GUEST" "vda=rbd:flash/bulk/$T-one" "vdb=rbd:flash/bulk/$T-two"
+    verify_writes "$GUEST" "vda=rbd:flash/fast/$GUEST-vda" "vdb=rbd:flash/fast/$GUEST-vdb"
+    start_guest "$GUEST"
+    wait_writes "$GUEST" 20
+    expect_exit 0 vp undo 2
+    assert_eq "rbd:flash/fast/$GUEST-vda" "$(live_image "$GUEST" vda)" "live image"
+    wait_writes "$GUEST" 20
+    verify_writes --snapshot "$GUEST"
+}
+
+test_it_goes_back_while_its_guest_runs() {
+    migrate_policy trash
+    idle_guest a --disk "$(near src 256M 60)"
+    expect_exit 0 vp move "$GUEST"
+    expect_exit 0 vp retire
+    start_guest "$GUEST"
+    wait_writes "$GUEST" 20
+    expect_exit 0 vp undo 1
+    assert_eq "rbd:flash/bulk/$T-src" "$(live_image "$GUEST" vda)" "live image"
+    assert_eq "rbd:flash/bulk/$T-src" "$(saved_image "$GUEST" vda)" "defined image"
+    wait_writes "$GUEST" 20
+    verify_writes --snapshot "$GUEST"
 }

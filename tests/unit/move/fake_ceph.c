@@ -51,7 +51,10 @@ int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, 
         return -1;
     *cluster = NEW(struct ceph_cluster);
     (*cluster)->world = world;
-    (*cluster)->where = text_equal(login->cluster, "old") ? IN_OLD_CLUSTER : IN_NEW_CLUSTER;
+    /* An undo has no policy, and knows a cluster by its monitors. */
+    bool old = text_equal(login->cluster, "old") ||
+               (login->mons && text_starts_with(login->mons, "10.0.0.1:"));
+    (*cluster)->where = old ? IN_OLD_CLUSTER : IN_NEW_CLUSTER;
     if (fake_leave(world, CALL_CONNECT, 0, error) == 0)
         return 0;
     ceph_disconnectp(cluster);

@@ -453,17 +453,121 @@ static void retired_and_killed(void **state UNUSED)
     stage_copy_clear(&copy);
 }
 
-static void there_is_no_undo(void **state UNUSED)
+/* ---- back ---- */
+
+static void no_way_back_before_its_end(void **state UNUSED)
 {
     AUTO_STAGE struct stage stage;
     open_moved(&stage, POLICY("keep"));
     for (int runs = 0; runs < 2; runs++) {
         stage_undo(&stage, 1);
         assert_int_equal(stage.outcome->status, 1);
-        is_told(&stage, "was migrated by RBD", "a rule of the policy");
+        is_told(&stage, "was migrated by RBD", "retire --now 1");
         fake_world_happen(stage.world, DEED_START);
     }
     assert_int_equal(*stage.world->violation, '\0');
+}
+
+/* Nothing is left of the migration, and the guest has written since. From now on its disks are what
+ * the checker looks after. */
+static void open_retired(struct stage *stage, bool runs)
+{
+    struct fake_world *world;
+    open_moved(stage, POLICY("keep"));
+    world = stage->world;
+    stage_retire(stage, &(struct retire_wishes){.now = true});
+    assert_int_equal(stage->outcome->status, 0);
+    for (size_t i = 0; i < world->disk_count; i++)
+        world->disks[i].source = fake_image_defined(world, world->defined, world->disks[i].target);
+    fake_world_happen(world, DEED_START);
+    fake_world_run(world, 500);
+    if (!runs) {
+        fake_world_happen(world, DEED_DESTROY);
+        fake_world_run(world, 40 * 1000); /* until nobody watches them */
+    }
+    fake_world_forget_calls(world);
+}
+
+/* Whether the disks are on new images of their old names; none, or all of them. */
+static bool is_back(const struct stage *stage, long *checks)
+{
+    const struct fake_world *world = stage->world;
+    AUTO_FREE char *wrong = check_always(stage, checks);
+    if (wrong)
+        fail_msg("%s", wrong);
+    bool back = strcmp(world->defined, world->original) == 0;
+    for (size_t i = 0; i < world->disk_count; i++) {
+        int image = fake_image_defined(world, world->defined, world->disks[i].target);
+        assert_true((image != world->disks[i].source) == back);
+        assert_true(world->images[world->disks[i].source].exists);
+    }
+    assert_int_equal(ask_journal(stage, "SELECT phase FROM moves WHERE id = 1"),
+                     back ? PHASE_UNDONE : PHASE_RETIRED);
+    return back;
+}
+
+static void it_goes_back_to_images_of_its_old_names(void **state UNUSED)
+{
+    long checks = 0;
+    for (int runs = 0; runs < 2; runs++) {
+        AUTO_STAGE struct stage stage;
+        open_retired(&stage, runs);
+        stage_undo(&stage, 1);
+        if (stage.outcome->status != 0)
+            fail_msg("%s", stage.outcome->message);
+        assert_true(is_back(&stage, &checks));
+        assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves WHERE id = 2"),
+                         PHASE_VERIFIED);
+        stage_undo(&stage, 2);
+        if (stage.outcome->status != 0)
+            fail_msg("forth again: %s", stage.outcome->message);
+        assert_int_equal(*stage.world->violation, '\0');
+    }
+}
+
+static void its_old_name_is_taken(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    struct fake_world *world;
+    open_moved(&stage, POLICY("remove"));
+    world = stage.world;
+    const struct fake_image was = *source_of(&stage, 1);
+    stage_retire(&stage, &(struct retire_wishes){0});
+    fake_image_add(world, was.where, was.name, was.size);
+    stage_undo(&stage, 1);
+    assert_int_equal(stage.outcome->status, 1);
+    is_told(&stage, "by now there is another image of that name", "rename or remove it");
+    assert_int_equal(ask_journal(&stage, "SELECT count(*) FROM moves"), 1);
+}
+
+static void killed_on_its_way_back(void **state UNUSED)
+{
+    long checks = 0, back = 0, kills = 0;
+    for (int runs = 0; runs < 2; runs++) {
+        AUTO_STAGE struct stage stage;
+        struct stage_copy copy = {0};
+        open_retired(&stage, runs);
+        stage_save(&stage, &copy);
+        stage_undo(&stage, 1);
+        const long calls = stage.world->calls;
+        for (long at = 1; at <= calls; at += point_stride())
+            for (int after = 0; after < 2; after++) {
+                stage_load(&stage, &copy);
+                stage.world->events[0] =
+                    (struct fake_event){.deed = DEED_KILL, .at = at, .after = after};
+                stage_undo(&stage, 1);
+                memset(stage.world->events, 0, sizeof(stage.world->events));
+                kills += stage.outcome->status == FAKE_KILLED;
+                if (stage.outcome->status == FAKE_KILLED)
+                    stage_recover(&stage);
+                if (stage.outcome->status != 0)
+                    fail_msg("call %ld: %s", at, stage.outcome->message);
+                back += is_back(&stage, &checks);
+            }
+        stage_copy_clear(&copy);
+    }
+    print_message("%ld kills, %ld of these moves are back, %ld checks\n", kills, back, checks);
+    assert_true(kills > 20 && back > 4 && back < kills);
 }
 
 int main(void)
@@ -489,7 +593,10 @@ int main(void)
         cmocka_unit_test(what_is_kept_goes_when_the_operator_says_so),
         cmocka_unit_test(what_is_still_needed_stays),
         cmocka_unit_test(retired_and_killed),
-        cmocka_unit_test(there_is_no_undo),
+        cmocka_unit_test(no_way_back_before_its_end),
+        cmocka_unit_test(it_goes_back_to_images_of_its_old_names),
+        cmocka_unit_test(its_old_name_is_taken),
+        cmocka_unit_test(killed_on_its_way_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

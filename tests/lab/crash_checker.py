@@ -22,6 +22,7 @@ class Before:
         self.log = guest.read_log()
         self.trashed = set()  # what must be in the trash at last
         self.kept = set()  # what must be there in any case
+        self.migrated = False  # the sources become parts of their targets
         self.moved = {target: image for target, image in after.items()
                       if self.disks[target] != image}
         self.sources = {target: self.disks[target] for target in self.moved}
@@ -69,8 +70,10 @@ class Checker:
         return self.live_writes()
 
     def sources_exist(self):
+        hidden = self.clusters.trash(self.ours) if self.before.migrated else set()
         for image in self.before.sources.values():
-            self.that(self.clusters.exists(image), f"the source {image} is gone")
+            self.that(self.clusters.exists(image) or image in hidden,
+                      f"the source {image} is gone")
 
     def defined_somewhere(self, live):
         """Invariant 1. Between the pivots of two disks one file names one, another the other."""
@@ -147,6 +150,9 @@ class Checker:
         """Those that must be there are, no others; each with the watchers that it must have."""
         before, clusters = self.before, self.clusters
         expected = set(before.disks.values()) | set(saved.values()) | before.kept
+        ended = before.migrated and side == "forward"
+        if ended:
+            expected -= set(before.sources.values())
         expected = {image for image in expected if not image.startswith("/")}
         found = clusters.list(self.ours)
         self.that(found == expected, f"images left: {sorted(found - expected)}, "
@@ -162,7 +168,7 @@ class Checker:
         if side == "back":
             for image, features in before.features.items():
                 self.that(clusters.features(image) == features, f"features of {image} changed")
-        if side == "forward":
+        if side == "forward" and not ended:
             for target, image in before.sources.items():
                 lost = self.guest.lost_writes(target, image, before.log)
                 self.that(not lost, f"the source {image} lost what it held: {lost[:3]}")

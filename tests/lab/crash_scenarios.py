@@ -39,8 +39,9 @@ class Lane:
         if not self.guest.goes_on():
             raise Trouble(f"{self.guest.name} does not start")
 
-    def begin_round(self, definition="dance", settings=(), running=True):
-        """A new policy, an empty state directory. Returns where disks would go."""
+    def begin_round(self, definition="dance", settings=(), running=True, near=False):
+        """A new policy, an empty state directory. Returns where disks would go: to another cluster,
+        or near by."""
         guest = self.guest
         if guest.runs() != running:
             if running:
@@ -57,7 +58,7 @@ class Lane:
         used = {image.rpartition("/")[0] for image in saved.values()}
         here = saved["vda"].partition("/")[0]
         free = [place for place in PLACES if place not in used]
-        place = next((p for p in free if not p.startswith(here + "/")), free[0])
+        place = next((p for p in free if p.startswith(here + "/") == near), free[0])
         with open(guest.policy, "w", encoding="utf-8") as file:
             file.write(policy(place, self.round, definition, settings))
         return {t: f"{place}/{guest.name}-{t}-r{self.round}" for t in TARGETS}
@@ -140,6 +141,7 @@ class Move:
     alone = False  # nothing else may go on beside it
     fixed_points = ()  # instead of those that the program passes
     sides = ("back", "forward")
+    near = False  # to another pool of the same cluster
 
     def __init__(self, name, targets, definition="dance", settings=("verify: none",)):
         self.name, self.targets, self.definition = name, targets, definition
@@ -148,7 +150,7 @@ class Move:
     def prepare(self, lane):
         """Makes a round ready, as far as the command that is to die."""
         there = lane.begin_round(self.definition, self.settings, self.runs is not False or
-                                 self.dies)
+                                 self.dies, self.near)
         here = lane.guest.saved()
         source = here[self.targets[0]]
         with lane.clusters.open(source) as image:
@@ -274,6 +276,69 @@ class Offline(Move):
     runs = False
 
 
+class Resume(Offline):
+    """`recover --resume`, after a move had died in the middle of its copy."""
+
+    first = "after UPDATE disks SET copied in journal_run#2"
+
+    def prepare(self, lane):
+        before = super().prepare(lane)
+        done = lane.vp(*super().arguments(lane), VIRT_PIVOT_CRASH_AT=self.first)
+        if done.returncode != -signal.SIGKILL:
+            raise Trouble(f"the move did not die at {self.first}: {done.stderr}")
+        return before
+
+    def arguments(self, lane):
+        return ["recover", "--resume"]
+
+
+class Migrated(Offline):
+    """Images of a domain that is off, which RBD migrates within their cluster."""
+
+    near = True
+
+    def __init__(self, name, targets):
+        super().__init__(name, targets, settings=("offline: migrate",))
+
+    def prepare(self, lane):
+        if len({lane.guest.saved()[target].partition("/")[0] for target in self.targets}) > 1:
+            lane.set_up()  # all of them in one cluster
+        before = super().prepare(lane)
+        before.migrated = True
+        return before
+
+    def end(self, lane, checker):
+        """What is left to do once the definition names the targets."""
+        talk = ""
+        for command in (["verify"], ["retire", "1", "--now"]):
+            done = lane.vp(*command)
+            checker.that(done.returncode in (0, 3), f"{command[0]}: exit code {done.returncode}")
+            talk += f"--- {command[0]}: {done.returncode}\n{done.stderr}"
+        return talk
+
+    def recover(self, lane, checker):
+        talk = super().recover(lane, checker)
+        return talk + self.end(lane, checker)
+
+
+class UndoMigrated(Migrated):
+    """`undo` of such a move, to new images of the old names."""
+
+    def prepare(self, lane):
+        before = super().prepare(lane)
+        for command in (super().arguments(lane), ["retire", "1", "--now"]):
+            lane.vp(*command, good=(0,))
+        back = Before(lane.guest, before.disks)
+        back.kept = set(before.after.values())
+        return back
+
+    def arguments(self, lane):
+        return ["undo", "1"]
+
+    def end(self, lane, checker):
+        return ""
+
+
 class Undo(Move):
     """`undo` of a move that has ended well."""
 
@@ -371,6 +436,9 @@ SCENARIOS = (
     Offline("off, 2 disks", ("vda", "vdb")),
     Undo("undo, 2 disks", ("vda", "vdb")),
     UndoOff("undo while off, 2 disks", ("vda", "vdb")),
+    Resume("copy resumed, 2 disks", ("vda", "vdb")),
+    Migrated("off, migrated by RBD, 2 disks", ("vda", "vdb")),
+    UndoMigrated("undo of migrated, 2 disks", ("vda", "vdb")),
     Retire("retire into the trash", ("vda", "vdb"), "trash"),
     Retire("retire for good", ("vda", "vdb"), "remove"),
 )

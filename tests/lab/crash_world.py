@@ -12,6 +12,7 @@ import check
 import libvirt
 import rados
 import rbd
+from ceph_setup import trash
 from crash_words import PHASES
 from domain_xml import canonical, image_of
 
@@ -118,13 +119,18 @@ class Clusters:
         return {f"{pool}/{name}" for pool, handle in self.pools.items()
                 for name in rbd.RBD().list(handle) if wanted(name)}
 
+    def trash_of(self, place):
+        """Not by the module rbd, which does not know the sources of migrations (Ceph 16)."""
+        cluster, _, pool = place.partition("/")
+        return trash(os.environ[f"VP_LAB_CONF_{cluster}"], pool, "")
+
     def trash(self, wanted):
-        return {f"{pool}/{entry['name']}" for pool, handle in self.pools.items()
-                for entry in rbd.RBD().trash_list(handle) if wanted(entry["name"])}
+        return {f"{place}/{entry['name']}" for place in self.pools
+                for entry in self.trash_of(place) if wanted(entry["name"])}
 
     def purge_trash(self, wanted):
-        for handle in self.pools.values():
-            for entry in list(rbd.RBD().trash_list(handle)):
+        for place, handle in self.pools.items():
+            for entry in self.trash_of(place):
                 if wanted(entry["name"]):
                     rbd.RBD().trash_remove(handle, entry["id"], force=True)
 

@@ -6,8 +6,8 @@
 #   asan     the same under AddressSanitizer and UndefinedBehaviorSanitizer; of the moves that are killed
 #            or fail at every call, every 10th (VP_TEST_EVERY=1: all)
 #   hook     every domain of libvirt's own test suite through the hook; needs the network once
+#   crash    virt-pivot dies at some of all points (tests/lab/crash --whole: at all of them)
 #   lab      real moves: two Ceph clusters, libvirt and guests, brought up and torn down
-#   crash    virt-pivot dies at some of all points; only when asked for (tests/lab/crash --whole: all)
 #   sanlab   some of the lab's tests with the sanitized program
 # Without a stage: all of them, in that order. The last line counts: N passed, N failed, N skipped.
 # VP_TEST_MINUTES: where time is limited, what cannot begin early enough is skipped, and counted so.
@@ -144,12 +144,6 @@ run_lab() {
     count $(sed -E 's/[a-z,]+//g' <<<"$line")
 }
 
-stage_lab() {
-    say "lab"
-    leave 14
-    ! build dev || run_lab build --jobs 2
-}
-
 # Five minutes of it. A death that was survived is a test.
 stage_crash() {
     say "crash matrix"
@@ -163,6 +157,12 @@ stage_crash() {
     count $((deaths > failed ? deaths - failed : 0)) "$failed"
 }
 
+stage_lab() {
+    say "lab"
+    leave 11
+    ! build dev || run_lab build --jobs 2
+}
+
 stage_sanlab() {
     say "lab, sanitized"
     leave 1
@@ -172,7 +172,7 @@ stage_sanlab() {
 }
 
 tests/install-deps.sh
-(($#)) || set -- lint unit asan hook lab sanlab
+(($#)) || set -- lint unit asan hook crash lab sanlab
 for stage; do
     [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,13p' "$0"; exit 2; }
     "stage_$stage"

@@ -2,7 +2,7 @@
  * is copied is copied while nobody uses it, and what is migrated may be in use at once. */
 #include "plan/private.h"
 
-#define FEATURE_MIGRATING (1ull << 9) /* RBD_FEATURE_MIGRATING */
+#include <rbd/features.h>
 
 /* Why a disk that moves cannot be migrated; NULL: it can. */
 static const char *must_be_copied(const struct disk_facts *facts, const struct plan_disk *planned)
@@ -12,11 +12,11 @@ static const char *must_be_copied(const struct disk_facts *facts, const struct p
         return "its source is no RBD image";
     if (!facts->source_id)
         return facts->migration_problem;
-    if (image->features & FEATURE_MIGRATING)
+    if (image->features & RBD_FEATURE_MIGRATING)
         return "its image is part of another migration, which is not committed";
     if (image->snapshots || image->children)
         return "its image has snapshots, which would go along";
-    if (image->in_group || image->mirrored || image->features & (1ull << 6))
+    if (image->in_group || image->mirrored || image->features & RBD_FEATURE_JOURNALING)
         return "its image is part of a group, mirrored or journaled";
     if (image->is_clone)
         return "its image is a clone, and would stay one";

@@ -1,9 +1,10 @@
 #include "plan/private.h"
 #include "plan/versions.h"
 
-#define SECTOR                                                                                     \
-    512 /* a mirror's target must have the source's size, which QEMU counts in sectors             \
-         */
+#include <rbd/features.h>
+
+/* A mirror's target must have the source's size, which QEMU counts in sectors. */
+#define SECTOR 512
 
 /* ---- decisions ---- */
 
@@ -204,7 +205,7 @@ static bool refuse_loss(const struct view *view, struct plan_disk *planned)
         {image->children, LOSS_CHILDREN, "clones that depend on it", "children"},
         {image->in_group, LOSS_GROUP, "a consistency group", "group"},
         {image->mirrored, LOSS_MIRRORING, "RBD mirroring to another cluster", "mirroring"},
-        {image->features & (1ull << 6), LOSS_JOURNALING, "RBD journaling", "journaling"},
+        {image->features & RBD_FEATURE_JOURNALING, LOSS_JOURNALING, "RBD journaling", "journaling"},
     };
     if (wants_snapshots(view)) {
         if (image->snapshots_uneven)

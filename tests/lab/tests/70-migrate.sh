@@ -407,3 +407,22 @@ END
     chmod 0755 "$TEST_DIR/capture"
     echo "HOOK_PROGRAM=$TEST_DIR/capture" >>"$TEST_DIR/hook.env"
 }
+
+# While its disk is copied, libvirt lets the guest go nowhere, transient or not; afterwards it does.
+test_migration_in_mid_move() {
+    DEFINITION=dance leaves_after_its_move a
+    DEFINITION=keep leaves_after_its_move b
+}
+leaves_after_its_move() {
+    guest_to_migrate "$1" --disk "rbd:old/vms/$T-src-$1:128M:fill=80"
+    slow_policy
+    start_vp move "$GUEST"
+    wait_copying
+    expect_exit 1 migrate_to_b "$GUEST" --live --persistent --undefinesource
+    assert_err "block job"
+    wait_vp 0
+    assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+    migrate_to_b "$GUEST" --live --persistent --undefinesource
+    assert_arrived "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+    assert_boots_on_b "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+}

@@ -56,9 +56,11 @@ class Lane:
                 self.clusters.remove(image)
         self.clusters.purge_trash(lambda name: name.startswith(guest.name + "-"))
         used = {image.rpartition("/")[0] for image in saved.values()}
-        here = saved["vda"].partition("/")[0]
-        free = [place for place in PLACES if place not in used]
-        place = next((p for p in free if p.startswith(here + "/") == near), free[0])
+        here, _, pool = saved["vda"].rpartition("/")[0].partition("/")
+        free = [p for p in PLACES if p not in used]
+        place = next((p for p in free if not p.startswith(here + "/")), free[0])
+        if near:
+            place = next(p for p in PLACES if p.startswith(here + "/") and p != f"{here}/{pool}")
         with open(guest.policy, "w", encoding="utf-8") as file:
             file.write(policy(place, self.round, definition, settings))
         return {t: f"{place}/{guest.name}-{t}-r{self.round}" for t in TARGETS}
@@ -132,6 +134,13 @@ class Outcome:
         self.asked = checker.asked
 
 
+def asked(lane, checker, *command):
+    """What has to go well, or has nothing to do. Returns what was said."""
+    done = lane.vp(*command)
+    checker.that(done.returncode in (0, 3), f"{command[0]}: exit code {done.returncode}")
+    return f"--- {command[0]}: {done.returncode}\n{done.stderr}"
+
+
 class Move:
     """`move` of some disks of a running guest."""
 
@@ -177,6 +186,7 @@ class Move:
         done = lane.vp(*self.arguments(lane), VIRT_PIVOT_CRASH_LIST=path)
         checker = Checker(before)
         checker.that(done.returncode == 0, f"exit code {done.returncode}")
+        self.end(lane, checker)
         checker.at_the_end(runs=self.runs is not False or self.dies, sides=self.sides)
         with open(path, encoding="utf-8") as file:
             points = numbered(file.read().splitlines())
@@ -202,6 +212,10 @@ class Move:
         clock.lap("looked")
         return Outcome(point, phase, checker, died, talk, clock.laps)
 
+    def end(self, lane, checker):  # pylint: disable=unused-argument
+        """What a user does then. Returns what was said."""
+        return ""
+
     def recover(self, lane, checker):
         done = lane.vp("recover")
         checker.asked = done.returncode == 4 and self.may_ask
@@ -211,7 +225,7 @@ class Move:
         checker.that(again.returncode == (4 if checker.asked else 3),
                      f"recover, again: exit code {again.returncode}")
         return f"--- recover: {done.returncode}\n{done.stderr}" + \
-               f"--- recover, again: {again.returncode}\n{again.stderr}"
+               f"--- recover, again: {again.returncode}\n{again.stderr}" + self.end(lane, checker)
 
     def at_the_end(self, lane, checker):
         runs = lane.guest.runs() if self.runs is None else self.runs
@@ -261,13 +275,11 @@ class Verified(Move):
     def __init__(self, name, targets, definition="dance"):
         super().__init__(name, targets, definition, ("verify: full",))
 
-    def recover(self, lane, checker):
-        talk = super().recover(lane, checker)
-        done = lane.vp("verify")
+    def end(self, lane, checker):
+        talk = asked(lane, checker, "verify")
         checker.that(lane.guest.phase() in ("verified", "undone", "before it"),
                      f"in the end: {lane.guest.phase()}")
-        checker.that(done.returncode in (0, 3), f"verify: exit code {done.returncode}")
-        return f"{talk}--- verify: {done.returncode}\n{done.stderr}"
+        return talk
 
 
 class Offline(Move):
@@ -301,24 +313,17 @@ class Migrated(Offline):
         super().__init__(name, targets, settings=("offline: migrate",))
 
     def prepare(self, lane):
-        if len({lane.guest.saved()[target].partition("/")[0] for target in self.targets}) > 1:
-            lane.set_up()  # all of them in one cluster
+        saved = lane.guest.saved()
+        if len({saved[target].rpartition("/")[0] for target in self.targets}) > 1:
+            lane.set_up()  # all of them in one pool
         before = super().prepare(lane)
         before.migrated = True
         return before
 
     def end(self, lane, checker):
-        """What is left to do once the definition names the targets."""
-        talk = ""
-        for command in (["verify"], ["retire", "1", "--now"]):
-            done = lane.vp(*command)
-            checker.that(done.returncode in (0, 3), f"{command[0]}: exit code {done.returncode}")
-            talk += f"--- {command[0]}: {done.returncode}\n{done.stderr}"
-        return talk
-
-    def recover(self, lane, checker):
-        talk = super().recover(lane, checker)
-        return talk + self.end(lane, checker)
+        if lane.guest.phase() == "before it":
+            return ""
+        return asked(lane, checker, "verify") + asked(lane, checker, "retire", "1", "--now")
 
 
 class UndoMigrated(Migrated):
@@ -336,7 +341,7 @@ class UndoMigrated(Migrated):
         return ["undo", "1"]
 
     def end(self, lane, checker):
-        return ""
+        return asked(lane, checker, "verify")
 
 
 class Undo(Move):
@@ -377,11 +382,8 @@ class Retire(Move):
     def arguments(self, lane):
         return ["retire", "1", "--now"]
 
-    def recover(self, lane, checker):
-        talk = super().recover(lane, checker)
-        done = lane.vp(*self.arguments(lane))
-        checker.that(done.returncode in (0, 3), f"retire, again: exit code {done.returncode}")
-        return f"{talk}--- retire, again: {done.returncode}\n{done.stderr}"
+    def end(self, lane, checker):
+        return asked(lane, checker, *self.arguments(lane))
 
 
 def numbered(lines):

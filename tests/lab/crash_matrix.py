@@ -7,6 +7,7 @@ import argparse
 import collections
 import os
 import queue
+import random
 import shutil
 import sys
 import threading
@@ -46,13 +47,20 @@ class Matrix:
         """Every kth, from an offset that the seed says."""
         if self.options.point:
             return [point for point in points if self.options.point in point]
-        if self.options.whole:
-            return points
-        step = max(1, round(len(points) / self.options.each))
+        step = 1 if self.options.whole else max(1, round(len(points) / self.options.each))
         offset = (self.options.seed + 7 * number) % step
         print(f"   {number + 1}. scenario: {len(points)} points, every {step}th from {offset}",
               flush=True)
-        return points[offset::step]
+        chosen = points[offset::step]
+        random.Random(self.options.seed).shuffle(chosen)  # should time run out: a fair sample
+        return chosen
+
+    def tell(self):
+        """How far it is: the whole of it takes hours."""
+        done = self.points + self.faults
+        if done % 50 == 0:
+            print(f"   {done} done, {self.work.qsize()} to do, {self.failures} failed "
+                  f"({round(time.monotonic() - self.began)} s)", flush=True)
 
     def take(self, lane, scenario, point):
         number = EVERYTHING.index(scenario)
@@ -62,7 +70,7 @@ class Matrix:
                 self.add(rank + 1, scenario, other)
             return outcome
         if point is None:
-            for rank, other in enumerate(self.sample(number, scenario.fixed_points)):
+            for rank, other in enumerate(self.sample(number, list(scenario.fixed_points))):
                 self.add(rank + 1, scenario, other)
             return None
         return scenario.die_at(lane, point)
@@ -76,6 +84,7 @@ class Matrix:
             cell[0] += not outcome.wrong
             cell[1] += 1
             cell[2] += outcome.asked
+            self.tell()
             if not outcome.wrong:
                 if self.options.verbose:
                     print(f"ok {scenario.name}: {outcome.point} ({outcome.phase};{outcome.laps})",

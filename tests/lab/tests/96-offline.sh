@@ -336,7 +336,7 @@ is_paused() {
     [[ $now == "$(copied)" ]]
 }
 
-test_libvirtd_restarts_in_mid_copy() {
+test_alone_libvirtd_restarts_in_mid_copy() {
     slow_policy
     idle_domain a --disk "raw:256M:fill=150"
     start_vp move "$GUEST"

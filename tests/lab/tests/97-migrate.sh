@@ -136,7 +136,7 @@ test_killed_in_its_preparation() {
     idle_guest a --disk "$(near one 64M 8)" --disk "$(near two 64M 8)" --disk "$(near three 64M 8)"
     for ((try = 0; try < 3; try++)); do
         start_vp move "$GUEST"
-        wait_for 60 trashed_by_name "$T-one" || fail "it is not prepared: $(tail -n 3 "$TEST_DIR"/*)"
+        wait_for 60 has_left_its_name "$T-one" || fail "it is not prepared: $(tail -n 3 "$TEST_DIR"/*)"
         sleep "0.$((try * 2))"
         kill_vp
         recover
@@ -147,18 +147,24 @@ test_killed_in_its_preparation() {
         cmp "$TEST_DIR/before.xml" "$TEST_DIR/after.xml" || fail "the definition changed"
         no_target_left "$GUEST"
         verify_writes "$GUEST"
+        # Of who was killed, for half a minute.
+        wait_for 60 nobody_watches one two three || fail "a source is still watched"
     done
     ((undone > 0)) || fail "it was never caught in its preparation"
     echo "$undone times undone"
-    # The watch of who was killed lasts half a minute.
-    ((finished)) || { sleep 31 && expect_exit 0 vp move "$GUEST"; }
+    ((finished)) || expect_exit 0 vp move "$GUEST"
     start_guest "$GUEST"
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda" "vdb=rbd:flash/fast/$GUEST-vdb" \
         "vdc=rbd:flash/fast/$GUEST-vdc"
 }
-trashed_by_name() {
-    rados -c "$(cluster_folder flash)/ceph.conf" -p bulk listomapvals rbd_trash 2>/dev/null |
-        grep -qF "${1: -8}"
+nobody_watches() {
+    local name
+    for name; do
+        [[ $(watchers "flash/bulk/$T-$name") == 0 ]] || return 1
+    done
+}
+has_left_its_name() {
+    ! rados -c "$(cluster_folder flash)/ceph.conf" -p bulk stat "rbd_id.$1"
 }
 
 test_source_in_use_is_refused() {

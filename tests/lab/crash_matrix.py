@@ -58,7 +58,7 @@ class Matrix:
     def tell(self):
         """How far it is: the whole of it takes hours."""
         done = self.points + self.faults
-        if done % 50 == 0:
+        if done and done % 50 == 0:
             print(f"   {done} done, {self.work.qsize()} to do, {self.failures} failed "
                   f"({round(time.monotonic() - self.began)} s)", flush=True)
 

@@ -42,6 +42,8 @@ def table(cells):
         whole = "survived" if all_survived == all_total else "**not survived**"
         lines.append(f"| {fault} | " + " | ".join(row) + f" | {all_survived} of {all_total}, "
                                                          f"{whole} |")
+    survived, total = (sum(counts[i] for counts in cells.values()) for i in (0, 1))
+    lines.append(f"\n{survived} of {total} survived.")
     return "\n".join(lines)
 
 

@@ -38,7 +38,8 @@ int ceph_busy(const struct ceph_cluster *cluster, const struct ceph_image_name *
               cluster->name, text, watchers->count ? who : "somebody");
     return error_hint(error,
                       "'rbd status %s' shows who; the watch of a client that was killed goes away "
-                      "within about 30 s: then try again, or run 'virt-pivot recover'",
+                      "within about 30 s, that of a guest's QEMU when it is stopped or migrated: "
+                      "then try again, or run 'virt-pivot recover'",
                       text);
 }
 

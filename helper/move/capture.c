@@ -53,6 +53,15 @@ int capture_drop(struct move *move, size_t index, struct error *error)
     return capture_forget(move, index, error);
 }
 
+int capture_drop_patiently(struct move *move, size_t index, struct error *error)
+{
+    int64_t start = move_now_ms();
+    while (capture_drop(move, index, error) < 0)
+        if (!move_waits_for_others(move, start, error))
+            return -1;
+    return 0;
+}
+
 int capture_clean(struct move *move, const bool *which, struct error *error)
 {
     for (size_t i = 0; i < move->disks.count; i++)

@@ -251,12 +251,9 @@ static int prove(struct move *move, struct error *error)
 /* Those that were made for a doubt that did not arise, or is settled. */
 static void drop_captures(struct move *move)
 {
-    int64_t start = move_now_ms();
     for (size_t i = 0; !move->plan->verify && i < move->disks.count; i++) {
         AUTO_ERROR struct error failure = {0};
-        while (capture_drop(move, i, &failure) < 0 && move_waits_for_others(move, start, &failure))
-            ;
-        if (error_is_set(&failure))
+        if (capture_drop_patiently(move, i, &failure) < 0)
             move_warn(move, "disk %s: the snapshot %s stays on its new image: %s",
                       move->disks.items[i].target, move->disks.items[i].snapshot, failure.message);
     }

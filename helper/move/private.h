@@ -140,6 +140,8 @@ int capture_conclude(struct move *move, const bool *which, struct error *error) 
 void capture_clear(struct capture *capture);
 /* Removes the snapshot of this disk, if there is one. */
 int capture_drop(struct move *move, size_t index, struct error *error) MUST_CHECK;
+/* The same, but waits for a client that was killed and has the image open. */
+int capture_drop_patiently(struct move *move, size_t index, struct error *error) MUST_CHECK;
 /* It is gone, as its image is. */
 int capture_forget(struct move *move, size_t index, struct error *error) MUST_CHECK;
 int capture_set_verdict(struct move *move, size_t index, enum disk_verdict verdict,

@@ -240,6 +240,12 @@ static int ready_image(struct move *move, size_t index, struct error *error)
     return target_image_ready(move, index, error) < 0 ? -1 : undo_end_proof(move, index, error);
 }
 
+/* It is kept, and so would be a snapshot that was made of it for this move. */
+static int release_image(struct move *move, size_t index, struct error *error)
+{
+    return capture_drop_patiently(move, index, error) < 0 ? -1 : undo_put_away(move, index, error);
+}
+
 static int ready_file(struct move *move, size_t index, struct error *error)
 {
     return check_file(move_plan_of(move, index), error) < 0 ? -1
@@ -266,7 +272,7 @@ static int file_is_proven(struct move *move UNUSED, size_t index UNUSED, struct 
 const struct target old_image_target = {
     .claim = claim,
     .ready = ready_image,
-    .release = undo_put_away,
+    .release = release_image,
     .is_gone = target_image_is_gone,
     .prove = target_image_prove,
     .noun = "the old image",

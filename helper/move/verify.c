@@ -239,14 +239,20 @@ static int verify_disk(struct verification *verification, struct error *error)
     return record->verdict == VERDICT_DIFFERENT ? 0 : capture_drop(move, index, error);
 }
 
-/* An answer may get lost. */
+/* An answer may get lost. And a client that was killed, an earlier verification perhaps, has the
+ * image open until it is forgotten. */
 static int insist_on_disk(struct verification *verification, struct error *error)
 {
     struct move *move = verification->move;
+    int64_t busy_since = 0;
     for (unsigned tries = 1; verify_disk(verification, error) < 0; tries++) {
-        bool passes = error->code == ERROR_DISCONNECTED || error->code == ERROR_BUSY ||
-                      error->code == ERROR_UNREACHABLE;
-        if (!passes || tries == RETRIES)
+        bool busy = error->code == ERROR_BUSY;
+        if (busy && !busy_since)
+            busy_since = move_now_ms();
+        bool passes = busy ? tries < RETRIES || !move_out_of_patience(move, busy_since)
+                           : tries < RETRIES && (error->code == ERROR_DISCONNECTED ||
+                                                 error->code == ERROR_UNREACHABLE);
+        if (!passes)
             return error_prefix(error, "disk %s", move->disks.items[verification->index].target);
         AUTO_ERROR struct error away = {0};
         if (error->code == ERROR_DISCONNECTED &&

@@ -102,13 +102,16 @@ class Checker:
     # ---- after recovery
 
     def at_the_end(self, runs=True, sides=("back", "forward")):
-        """All is as it was, or all has moved. Returns which: back or forward."""
+        """All is as it was, or all has moved; or some of it, where that may be (mixed)."""
         guest, before = self.guest, self.before
         saved = guest.saved()
         if not self.that(saved is not None, "the domain is not persistent"):
             return None
         side = {True: "forward", False: "back"}.get(
             True if saved == before.after else False if saved == before.disks else None)
+        if side is None and all(image in (before.disks[target], before.after[target])
+                                for target, image in saved.items()):
+            side = "mixed"
         self.that(side is not None, f"defined with {saved}: neither as before nor moved")
         self.that(side is None or side in sides, f"it went {side}")
         if runs:

@@ -130,6 +130,22 @@ static void a_source_that_cannot_be_read_now(void **state UNUSED)
     assert_int_equal(phase_of(&stage), PHASE_VERIFIED);
 }
 
+/* Who had compared them before, and was killed: his watch lasts for half a minute. */
+static void who_was_killed_still_has_it_open(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    stage_open(&stage, &two_disks);
+    stage.unproven = true;
+    stage_move(&stage);
+    stage.unproven = false;
+    struct fake_world *world = stage.world;
+    world->images[world->disks[0].live].stale_watch_until = world->now + 30000;
+    stage_verify(&stage);
+    assert_right(&stage, 0);
+    assert_int_equal(phase_of(&stage), PHASE_VERIFIED);
+    assert_int_equal(snapshots(&stage), 0);
+}
+
 /* ---- what cannot be proven ---- */
 
 static void assert_incomparable(struct stage *stage)
@@ -238,6 +254,7 @@ int main(void)
         cmocka_unit_test(different),
         cmocka_unit_test(interrupted_and_done_later),
         cmocka_unit_test(a_source_that_cannot_be_read_now),
+        cmocka_unit_test(who_was_killed_still_has_it_open),
         cmocka_unit_test(somebody_lets_it_go_on),
         cmocka_unit_test(no_snapshot_can_be_made),
         cmocka_unit_test(it_cannot_be_paused),

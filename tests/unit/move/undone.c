@@ -109,6 +109,8 @@ char *check_undone(const struct moved *moved, const struct outcome *outcome, lon
         back += home == disk->source;
         REQUIRE(home == disk->source || *world->images[home].token, "disk %s is on neither",
                 disk->target);
+        REQUIRE(home == disk->source || !*world->images[disk->source].snapshot,
+                "the old disk of %s is left with a snapshot", disk->target);
     }
     for (int image = 0; image < FAKE_IMAGES; image++)
         REQUIRE(world->images[image].exists || !*world->images[image].token,

@@ -31,7 +31,7 @@ class Lane:
             place = f"rbd:old/vms/{self.guest.name}-{target}-r0"
             disks += ["--disk", f"{place}:{DISK_BYTES}"]
         lab("guest", "define", self.guest.name, "--autostart", "--cmdline",
-            "vp.window=2 vp.rate=20", *disks)
+            "vp.window=2 vp.rate=10", *disks)
         self.start()
 
     def start(self):

@@ -60,7 +60,8 @@ static bool is_switched(const struct move *move, const struct disk_view *view, e
 
 /* An image that was made for this move is named by nobody but who has brought the guest there. An
  * old disk is named by every old definition, and before the pivot it is of no use: stale, or
- * written over in part. */
+ * written over in part. Of a domain that is off all disks change over at once: where the journal
+ * says so of one, it is so of the others. */
 static int check_not_fallen_back(const struct move *move, const struct world *world, size_t index,
                                  enum disk_fate fate, struct error *error)
 {
@@ -68,7 +69,8 @@ static int check_not_fallen_back(const struct move *move, const struct world *wo
     const struct disk_view *view = &world->disks[index];
     bool started_there = world->live && view->live == PLACE_TARGET && is_another_run(move, world);
     bool defined_there = !world->live && view->defined == PLACE_TARGET;
-    if (!disk->destination.old_disk || fate != DISK_WAITING || (!started_there && !defined_there))
+    if (!disk->destination.old_disk || fate != DISK_WAITING ||
+        (move_is_offline(move) && move_any_pivoted(move)) || (!started_there && !defined_there))
         return 0;
     AUTO_FREE char *where = plan_destination_describe(&disk->destination);
     error_set(error, ERROR_OPERATOR,

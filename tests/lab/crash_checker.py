@@ -52,7 +52,7 @@ class Checker:
 
     # ---- at every instant
 
-    def at_once(self, runs=True):
+    def at_once(self, runs=True, clients=2):
         """Right after a death, before anybody mends anything."""
         guest, before = self.guest, self.before
         if runs:
@@ -65,7 +65,7 @@ class Checker:
         for target, image in live.items():
             self.that(image in (before.disks[target], before.after[target]),
                       f"{target} is on {image}")
-            self.that(len(self.clusters.watchers(image)) <= 2, f"many clients have {image} open")
+            self.that(len(self.clusters.watchers(image)) <= clients, f"many clients have {image} open")
         self.defined_somewhere(live)
         return self.live_writes()
 

@@ -164,6 +164,7 @@ class HostReboots(PowerLoss):
     fixed_points = STEPS
     alone = True
     runs = None
+    clients = 3  # QEMU before it, virt-pivot, and QEMU after it
 
     def harm(self, lane):
         kill_libvirtd()

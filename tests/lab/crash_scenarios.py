@@ -151,6 +151,7 @@ class Move:
     fixed_points = ()  # instead of those that the program passes
     sides = ("back", "forward")
     near = False  # to another pool of the same cluster
+    clients = 2  # that may have an image open, with those that were killed
 
     def __init__(self, name, targets, definition="dance", settings=("verify: none",)):
         self.name, self.targets, self.definition = name, targets, definition
@@ -204,7 +205,7 @@ class Move:
         checker.that(died or done.returncode == 0, f"exit code {done.returncode} instead of death")
         self.harm(lane)
         phase = lane.guest.phase()
-        checker.at_once(runs=bool(self.runs))
+        checker.at_once(bool(self.runs), self.clients)
         clock.lap("looked")
         talk = done.stderr + self.recover(lane, checker)
         clock.lap("recovered")

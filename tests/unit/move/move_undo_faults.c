@@ -238,12 +238,38 @@ static void the_host_dies(void **state UNUSED)
     at_every_call(&tally, DEED_HOST_REBOOT, pauses, ARRAY_SIZE(pauses));
 }
 
+/* Of a domain that is off it is the journal alone that tells how far its definition is meant. */
+static void killed_at_every_write(void **state UNUSED)
+{
+    struct tally tally = {.name = "an undo is killed at a write of the journal"};
+    for (size_t way = 0; way < ARRAY_SIZE(ways); way++) {
+        long stride = ways[way].kind.off ? 1 : 17;
+        if (ways[way].change)
+            continue;
+        AUTO_MOVED struct moved moved;
+        moved_open(&moved, &ways[way].kind);
+        struct fake_world *world = moved.stage.world;
+        bool killed = true;
+        for (long at = 1; killed; at += stride * point_stride()) {
+            AUTO_FREE char *where = text_format("write %ld of the journal", at);
+            set_out(&moved, way);
+            world->journal_disk.kill_at = world->journal_disk.writes + at;
+            stage_undo_in_child(&moved.stage, 1);
+            world->journal_disk.kill_at = 0;
+            killed = moved.stage.outcome->status == FAKE_KILLED;
+            tally.points += killed;
+            fake_world_run(world, A_WHILE);
+            settle_undo(&tally, &moved, where);
+        }
+    }
+    tally_close(&tally);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_every_call),
-        cmocka_unit_test(every_call_fails_once),
-        cmocka_unit_test(the_daemon_goes_away_once),
+        cmocka_unit_test(killed_at_every_write), cmocka_unit_test(killed_at_every_call),
+        cmocka_unit_test(every_call_fails_once), cmocka_unit_test(the_daemon_goes_away_once),
         cmocka_unit_test(the_host_dies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,6 +313,12 @@ const struct outcome *stage_undo(struct stage *stage, int64_t id)
     return live(stage, live_and_undo);
 }
 
+const struct outcome *stage_undo_in_child(struct stage *stage, int64_t id)
+{
+    stage->undoes = id;
+    return live_in_child(stage, live_and_undo);
+}
+
 const struct outcome *stage_recover(struct stage *stage)
 {
     return live(stage, live_and_recover);

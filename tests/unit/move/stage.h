@@ -78,6 +78,7 @@ const struct outcome *stage_move(struct stage *stage);
 const struct outcome *stage_move_in_child(struct stage *stage);
 /* `virt-pivot undo` of this move, of a guest that has moved. */
 const struct outcome *stage_undo(struct stage *stage, int64_t id);
+const struct outcome *stage_undo_in_child(struct stage *stage, int64_t id);
 /* `virt-pivot incoming`, for the hook: libvirt goes on with its XML if all is well. */
 const struct outcome *stage_expect(struct stage *stage);
 const struct outcome *stage_expect_in_child(struct stage *stage);

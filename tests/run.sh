@@ -10,6 +10,7 @@
 #   lab      real moves: two Ceph clusters, libvirt and guests, brought up and torn down
 #   sanlab   some of the lab's tests with the sanitized program
 # Without a stage: all of them, in that order. The last line counts: N passed, N failed, N skipped.
+# VP_TEST_SEED: which of the crash points are tried; others every time without it.
 # VP_TEST_MINUTES: where time is limited, what cannot begin early enough is skipped, and counted so.
 set -euo pipefail
 cd "$(dirname "$(realpath "$0")")/.."
@@ -149,7 +150,7 @@ stage_crash() {
     say "crash matrix"
     has_time 10 || return 0
     build crash || return 0
-    tests/lab/crash --seconds 270 2>&1 | tee "$log" || true
+    tests/lab/crash --seconds 270 ${VP_TEST_SEED:+--seed "$VP_TEST_SEED"} 2>&1 | tee "$log" || true
     grep '^not ok' "$log" >>"$lost" || true
     local deaths failed
     read -r deaths failed < <(sed -nE 's/^([0-9]+) deaths .*, ([0-9]+) failed.*/\1 \2/p' "$log") ||
@@ -174,7 +175,7 @@ stage_sanlab() {
 tests/install-deps.sh
 (($#)) || set -- lint unit asan hook crash lab sanlab
 for stage; do
-    [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,13p' "$0"; exit 2; }
+    [[ $(type -t "stage_$stage") == function ]] || { sed -n '3,15p' "$0"; exit 2; }
     "stage_$stage"
 done
 [[ ! -s $lost ]] || { say "what failed" && head -n 60 "$lost"; }

@@ -51,9 +51,17 @@ int prove_after_move(const struct cli *cli, const struct mover *mover, const str
     return 0;
 }
 
-void proof_add_json(const struct proof *proof, struct json_object *json)
+void proof_print_json(const struct proof *proof, const struct plan *plan, int64_t id,
+                      int64_t undoes, int64_t seconds)
 {
+    struct json_object *json = plan_json(plan);
+    json_object_object_add(json, "move", json_object_new_int64(id));
+    if (undoes)
+        json_object_object_add(json, "undoes", json_object_new_int64(undoes));
+    json_object_object_add(json, "outcome", json_object_new_string("moved"));
+    json_object_object_add(json, "seconds", json_object_new_int64(seconds));
     json_object_object_add(json, "verified", json_object_new_boolean(proof->verified));
     json_object_object_add(json, "verification",
                            proof->message ? json_object_new_string(proof->message) : NULL);
+    cli_print_json(json);
 }

@@ -17,8 +17,8 @@ void proof_clear(struct proof *proof);
  * now can be later: only a difference is a reason not to succeed. */
 int prove_after_move(const struct cli *cli, const struct mover *mover, const struct plan *plan,
                      int64_t id, struct proof *proof, struct error *error) MUST_CHECK;
-struct json_object;
-/* "verified" and "verification". */
-void proof_add_json(const struct proof *proof, struct json_object *json);
+/* The move as `move` and `undo` print it for --format json; undoes is 0 for none. */
+void proof_print_json(const struct proof *proof, const struct plan *plan, int64_t id,
+                      int64_t undoes, int64_t seconds);
 
 #endif

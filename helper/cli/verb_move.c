@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -47,17 +46,6 @@ static int check_limit(struct session *session, const char *uuid, int *host_lock
 
 /* ---- after ---- */
 
-static void report_json(const struct plan *plan, int64_t id, int64_t seconds,
-                        const struct proof *proof)
-{
-    struct json_object *json = plan_json(plan);
-    json_object_object_add(json, "move", json_object_new_int64(id));
-    json_object_object_add(json, "outcome", json_object_new_string("moved"));
-    json_object_object_add(json, "seconds", json_object_new_int64(seconds));
-    proof_add_json(proof, json);
-    cli_print_json(json);
-}
-
 static void report(const struct plan *plan, int64_t seconds)
 {
     AUTO_FREE char *duration = format_duration((uint64_t)seconds);
@@ -92,7 +80,7 @@ static int execute(const struct cli *cli, struct session *session, struct stage 
     struct proof proof = {0};
     int result = prove_after_move(cli, &mover, plan, id, &proof, error);
     if (cli->format == FORMAT_JSON)
-        report_json(plan, id, seconds, &proof);
+        proof_print_json(&proof, plan, id, 0, seconds);
     proof_clear(&proof);
     return result;
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <time.h>
 
 struct undo {
@@ -69,18 +68,6 @@ static int recover(struct undo *undo, const char *uuid, bool was_final, bool *un
 
 /* ---- after it ---- */
 
-static void report_json(const struct undo *undo, const struct plan *plan, int64_t id,
-                        int64_t seconds, const struct proof *proof)
-{
-    struct json_object *json = plan_json(plan);
-    json_object_object_add(json, "move", json_object_new_int64(id));
-    json_object_object_add(json, "undoes", json_object_new_int64(undo->request.id));
-    json_object_object_add(json, "outcome", json_object_new_string("moved"));
-    json_object_object_add(json, "seconds", json_object_new_int64(seconds));
-    proof_add_json(proof, json);
-    cli_print_json(json);
-}
-
 static void report(const struct plan *plan, int64_t seconds)
 {
     AUTO_FREE char *duration = format_duration((uint64_t)seconds);
@@ -110,7 +97,7 @@ static int execute(struct undo *undo, struct stage *stage, const struct mover *m
         report(plan, seconds);
     int result = prove_after_move(undo->cli, mover, plan, id, &proof, error);
     if (undo->cli->format == FORMAT_JSON)
-        report_json(undo, plan, id, seconds, &proof);
+        proof_print_json(&proof, plan, id, undo->request.id, seconds);
     proof_clear(&proof);
     return result;
 }

@@ -70,6 +70,7 @@ extern const struct target image_target, migrated_target, old_image_target, old_
 struct ceph_image_spec target_image_spec(const struct move *move, size_t index);
 /* What RBD is to bring over (plan->migrates); borrows likewise. */
 struct ceph_migration move_migration(const struct move *move, size_t index);
+struct ceph_migration move_migration_of(const struct plan_disk *disk, const char *token);
 /* Does so, if it is not done yet (bring.c). ERROR_CANCELLED: the user put it off. */
 int move_bring_over(struct move *move, size_t index, struct error *error) MUST_CHECK;
 

@@ -1,5 +1,6 @@
 /* A source given up: put into the trash, renamed aside, removed, or kept where it cannot be. */
 #include "files/files.h"
+#include "move/private.h"
 #include "move/retire.h"
 
 int retire_source_cluster(struct retiring *retiring, size_t index, struct ceph_cluster **cluster,
@@ -114,14 +115,9 @@ static int migrated_cluster(struct retiring *retiring, size_t index, struct ceph
                             struct ceph_migration *migration, struct error *error)
 {
     const struct retiring_disk *disk = &retiring->disks[index];
-    const struct plan_disk *plan = disk->plan;
-    *migration = (struct ceph_migration){
-        .source = {plan->source_pool, plan->source_name_space, plan->source_image},
-        .source_id = plan->source_id,
-        .target = {plan->destination.pool, plan->destination.name_space, plan->destination.image},
-        .token = disk->record->token,
-    };
-    return clusters_get(retiring->mover->clusters, &plan->destination.cluster, cluster, error);
+    *migration = move_migration_of(disk->plan, disk->record->token);
+    return clusters_get(retiring->mover->clusters, &disk->plan->destination.cluster, cluster,
+                        error);
 }
 
 /* Nobody can write to it, and whoever reads it does so through the target. */

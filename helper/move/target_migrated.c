@@ -2,15 +2,19 @@
  * its data have not been brought over. */
 #include "move/private.h"
 
-struct ceph_migration move_migration(const struct move *move, size_t index)
+struct ceph_migration move_migration_of(const struct plan_disk *disk, const char *token)
 {
-    const struct plan_disk *disk = move_plan_of(move, index);
     return (struct ceph_migration){
         .source = move_source_name(disk),
         .source_id = disk->source_id,
         .target = move_target_name(disk),
-        .token = move->disks.items[index].token,
+        .token = token,
     };
+}
+
+struct ceph_migration move_migration(const struct move *move, size_t index)
+{
+    return move_migration_of(move_plan_of(move, index), move->disks.items[index].token);
 }
 
 /* Nothing is made before the definition is about to be switched: until then the guest may be

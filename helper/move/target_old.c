@@ -48,12 +48,10 @@ static int is_missing(const char *where, struct error *error)
 static int check_image(const struct mover *mover, const struct plan_disk *disk, const char *where,
                        struct error *error)
 {
-    const struct plan_destination *destination = &disk->destination;
-    const struct ceph_image_name name = {destination->pool, destination->name_space,
-                                         destination->image};
+    const struct ceph_image_name name = move_target_name(disk);
     struct ceph_cluster *cluster = NULL;
     struct ceph_image image = {0};
-    if (clusters_get(mover->clusters, &destination->cluster, &cluster, error) < 0)
+    if (clusters_get(mover->clusters, &disk->destination.cluster, &cluster, error) < 0)
         return -1;
     if (ceph_image(cluster, &name, &image, error) < 0)
         return error->code == ERROR_NOT_FOUND ? is_missing(where, error) : -1;
@@ -185,12 +183,10 @@ static int check_unnamed(const struct mover *mover, const char *uuid, const stru
 static int check_name_is_free(const struct mover *mover, const struct plan_disk *disk,
                               const char *where, struct error *error)
 {
-    const struct plan_destination *destination = &disk->destination;
-    const struct ceph_image_name name = {destination->pool, destination->name_space,
-                                         destination->image};
+    const struct ceph_image_name name = move_target_name(disk);
     struct ceph_cluster *cluster = NULL;
     struct ceph_image image = {0};
-    if (clusters_get(mover->clusters, &destination->cluster, &cluster, error) < 0)
+    if (clusters_get(mover->clusters, &disk->destination.cluster, &cluster, error) < 0)
         return -1;
     if (ceph_image(cluster, &name, &image, error) < 0) {
         if (error->code != ERROR_NOT_FOUND)

@@ -134,13 +134,11 @@ run_lab() {
     VP_BUILD=$PWD/$folder tests/lab/run "$@" 2>&1 | tee "$log" || true
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1) ||
         line="0 passed, 1 failed, 0 skipped"
-    # Each with its first reason.
-    awk '/^(ok|not ok|skip) / {
-            if (name) print name
-            name = /^not ok/ ? $0 : ""
-        }
-        name && /^ *FAILED: / { sub(/^ */, ""); print name ": " $0; name = "" }
-        END { if (name) print name }' "$log" >>"$lost"
+    # Each with its first reason; not what went well when it was tried once more.
+    awk '/^(ok|not ok|skip) / { number = $1 == "not" ? $3 : $2; delete reason[number]; open = 0 }
+        /^not ok/ { reason[number] = $0; open = 1 }
+        open && /^ *FAILED: / { sub(/^ */, ""); reason[number] = reason[number] ": " $0; open = 0 }
+        END { for (number in reason) print reason[number] }' "$log" >>"$lost"
     # shellcheck disable=SC2046
     count $(sed -E 's/[a-z,]+//g' <<<"$line")
 }

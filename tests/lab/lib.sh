@@ -181,6 +181,14 @@ start_vp() {
     VP_PID=$!
 }
 
+# A background function would be a shell of its own, and what is sent to that does not reach virt-pivot.
+start_vp_root() {
+    local command
+    vp_command "$@"
+    "${command[@]}" >"$OUT" 2>"$ERR" </dev/null &
+    VP_PID=$!
+}
+
 kill_vp() {
     kill "-${1:-KILL}" "$VP_PID"
     wait "$VP_PID" || true

@@ -397,8 +397,7 @@ test_sigkill_at_many_moments() {
     moved_raw trash
     while [[ -e $SOURCE || $(phase) != "$RETIRED" ]]; do
         ((++i < 40)) || fail "never retired"
-        vp_root retire 1 >"$OUT" 2>"$ERR" &
-        VP_PID=$!
+        start_vp_root retire 1
         sleep "$(awk -v i="$i" 'BEGIN { print 0.03 * i }')"
         kill -KILL "$VP_PID" 2>/dev/null || true
         wait "$VP_PID" || true

@@ -67,7 +67,7 @@ static int compare(struct comparing *comparing, struct error *error)
 int blocks_compare(struct blocks *first, struct blocks *second, const struct blocks_watch *watch,
                    struct blocks_comparison *comparison, struct error *error)
 {
-    static const struct pipeline_use use = {.done = compare_piece};
+    static const struct pipeline_use use = {.piece = BLOCKS_PIECE, .done = compare_piece};
     *comparison = (struct blocks_comparison){.equal = true};
     if (blocks_check_sizes(first, second, error) < 0)
         return -1;

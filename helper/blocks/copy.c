@@ -3,6 +3,9 @@
 
 #include <inttypes.h>
 
+/* Half an object of most RBD images: in pieces of whole ones a copy from cluster to cluster takes a
+ * tenth longer, and within a cluster as well (measured beside qemu-img, which does so, too). */
+#define COPY_PIECE ((size_t)2 << 20)
 /* What the target has already is looked for in such steps; runs of it that are shorter than that
  * are written all the same. */
 #define SAME_STEP ((size_t)4 << 10)
@@ -56,7 +59,7 @@ static void fill_hole(struct piece *piece)
     if (!piece->sides[FROM].hole)
         return;
     if (!piece->sides[FROM].data)
-        piece->sides[FROM].data = memory_new(BLOCKS_PIECE, 1);
+        piece->sides[FROM].data = memory_new(COPY_PIECE, 1);
     memset(piece->sides[FROM].data, 0, piece->length);
 }
 
@@ -166,7 +169,8 @@ static int check_ends(const struct blocks *from, const struct blocks *to, uint64
 static struct copying *new_copying(struct blocks *from, struct blocks *to,
                                    const struct blocks_watch *watch)
 {
-    static const struct pipeline_use use = {.filled = write_piece,
+    static const struct pipeline_use use = {.piece = COPY_PIECE,
+                                            .filled = write_piece,
                                             .done = piece_is_written,
                                             .flushed = flushed,
                                             .beat = flush_now_and_then};

@@ -109,7 +109,7 @@ static void fill_side(struct pipeline *pipeline, size_t side, struct piece *piec
     if (ranges->count == 0)
         return;
     if (!piece->sides[side].data)
-        piece->sides[side].data = memory_new(BLOCKS_PIECE, 1);
+        piece->sides[side].data = memory_new(pipeline->use->piece, 1);
     char *data = piece->sides[side].data;
     size_t at = 0;
     for (size_t i = 0; i < ranges->count; i++) {
@@ -173,7 +173,8 @@ static int start_pieces(struct pipeline *pipeline, double *wait, struct error *e
     *wait = 0;
     while (pipeline->count < PIPELINE_BUFFERS / pipeline->readers &&
            pipeline->next < pipeline->size) {
-        uint64_t end = (pipeline->next / BLOCKS_PIECE + 1) * BLOCKS_PIECE;
+        const size_t piece = pipeline->use->piece;
+        uint64_t end = (pipeline->next / piece + 1) * piece;
         size_t length = (end < pipeline->size ? end : pipeline->size) - pipeline->next;
         uint64_t bytes = 0;
         if (look_up(pipeline, length, &bytes, error) < 0)

@@ -9,7 +9,7 @@
 #include "blocks/pace.h"
 #include "blocks/queue.h"
 
-/* So many buffers of a piece, 128 MiB: a pair of disks gets 16 pieces each. */
+/* So many buffers of a piece, 128 MiB at most: a pair of disks gets 16 pieces each. */
 #define PIPELINE_BUFFERS 32
 #define PIPELINE_DISKS 2
 
@@ -27,6 +27,7 @@ struct piece {
 
 struct pipeline;
 struct pipeline_use {
+    size_t piece; /* bytes at a time, aligned */
     /* All of the piece is read. May start I/Os with it (pipeline_start): then it is not done before
      * they are. Pieces come in any order. NULL: nothing to do. */
     int (*filled)(void *user, struct piece *piece, struct error *error);

@@ -10,8 +10,7 @@
 
 #include <sys/types.h>
 
-/* What is read, hashed and written at a time, aligned; most RBD images have objects of this size.
- */
+/* What is compared and hashed at a time, aligned; most RBD images have objects of this size. */
 #define BLOCKS_PIECE ((size_t)4 << 20)
 /* Disks are padded with zeros to whole sectors: QEMU shows them so. */
 #define BLOCKS_SECTOR 512

@@ -8,6 +8,7 @@ RAW-FILE shows. Every write acknowledged in LOG-BEFORE must be there, or a later
 at the same offset: one of LOG-AFTER, or the one that was under way at its end.
 Prints one line of result, and up to ten of what is lost.
 """
+import functools
 import os
 import re
 import struct
@@ -29,6 +30,7 @@ def mix(value):
     return value ^ (value >> 31)
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def content(boot, disk, offset, sequence, length):
     """The block as guest/stamp.h makes it."""
     mixed = mix(mix(mix(mix(boot) ^ disk) ^ offset) ^ sequence)

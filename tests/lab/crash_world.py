@@ -1,7 +1,7 @@
 """The world that a move changes, as anybody sees it: libvirt by its own module, images by librbd, the guest
 by its console, definitions on disk. None of virt-pivot's own words are used."""
+import copy
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -120,9 +120,12 @@ class Clusters:
                 for name in rbd.RBD().list(handle) if wanted(name)}
 
     def trash_of(self, place):
-        """Not by the module rbd, which does not know the sources of migrations (Ceph 16)."""
-        cluster, _, pool = place.partition("/")
-        return trash(os.environ[f"VP_LAB_CONF_{cluster}"], pool, "")
+        """The module rbd of Ceph 16 stumbles over the sources of migrations; the program is slow."""
+        try:
+            return list(rbd.RBD().trash_list(self.pools[place]))
+        except IndexError:
+            cluster, _, pool = place.partition("/")
+            return trash(os.environ[f"VP_LAB_CONF_{cluster}"], pool, "")
 
     def trash(self, wanted):
         return {f"{place}/{entry['name']}" for place in self.pools
@@ -175,6 +178,7 @@ class Guest:
         self.folder = f"{LAB}/crash/{name}"
         self.state_folder = f"{self.folder}/state"
         self.policy = f"{self.folder}/policy.yaml"
+        self.console = Console()
 
     def make_folder(self):
         self.empty_state()
@@ -239,7 +243,8 @@ class Guest:
     # ---- what it was promised
 
     def writes(self):
-        return len(re.findall(rb"^W \d+ vd", self.read_log(), re.MULTILINE))
+        """Of all disks."""
+        return sum(self.console.words(self.read_log(), "vda").last.values())
 
     def read_log(self):
         try:
@@ -250,9 +255,9 @@ class Guest:
 
     def lost_writes(self, target, image, before=None):
         """What of the log (as it was before, if given) is not in the image: texts."""
-        before = before or self.read_log()
+        before = self.console.words(before or self.read_log(), target)
         data = self.clusters.content(image)
-        return lost_in(data, target, before, self.read_log())
+        return lost_in(data, target, before, self.console.words(self.read_log(), target))
 
     def goes_on(self, seconds=180):
         """Whether it writes."""
@@ -315,15 +320,39 @@ def but_disks(xml, path):
 class Words(check.Log):
     """check.Log of bytes instead of a file."""
 
-    def __init__(self, text, disk):  # pylint: disable=super-init-not-called
+    def __init__(self):  # pylint: disable=super-init-not-called
         self.boots, self.block, self.last = [], 0, {}
         self.writes, self.at, self.failures = 0, {}, []
-        for line in text.decode("utf-8", "replace").split("\n")[:-1]:
-            self.take(line.rstrip("\r\n"), disk)
+
+    def and_more(self, text, disk):
+        """Another, of this and what was said after it."""
+        more = copy.copy(self)
+        more.boots, more.failures = list(self.boots), list(self.failures)
+        more.last, more.at = dict(self.last), dict(self.at)
+        for line in text.decode("utf-8", "replace").split("\n"):
+            more.take(line.rstrip("\r"), disk)
+        return more
+
+
+class Console:
+    """What a guest has said, for hours, is asked for again and again: only what is new is parsed."""
+
+    def __init__(self):
+        self.known = {}  # disk: [(text, its Words)], the latest
+
+    def words(self, text, disk):
+        text = text[:text.rfind(b"\n") + 1]  # else the guest ended in the middle of a line
+        known = self.known.setdefault(disk, [(b"", Words())])
+        begun, words = max((pair for pair in known if text.startswith(pair[0])),
+                           key=lambda pair: len(pair[0]), default=(b"", Words()))
+        if begun != text:
+            words = words.and_more(text[len(begun):], disk)
+            known.append((text, words))
+            del known[:-4]
+        return words
 
 
 def lost_in(data, target, before, after):
-    before, after = Words(before, target), Words(after, target)
     lost = list(after.failures)
     for offset, wanted in sorted(before.at.items()):
         piece = data[offset:offset + before.block]

@@ -100,11 +100,10 @@ int blocks_copy(struct blocks *from, struct blocks *to, uint64_t offset,
  * when there is one of that name. ERROR_UNSUPPORTED: it is no such image. */
 int blocks_snapshot(struct blocks *blocks, const char *name, struct error *error) MUST_CHECK;
 
-/* Makes an image the same as `from`, from an offset on up to another (or the end, if that comes
- * first), whatever it holds there: both are read, but for what both know to be zeros, and what
- * differs is written, zeros too. *updated is what *copied is to blocks_copy, and where that may go
- * on if the image reads as zeros from there; *written: bytes, also on failure. */
-int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset, uint64_t until,
+/* Makes an image the same as `from`, from an offset on, whatever it holds there: both are read, but
+ * for what both know to be zeros, and what differs is written, zeros too. *updated is what *copied
+ * is to blocks_copy; *written: bytes, also on failure. */
+int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset,
                   const struct blocks_watch *watch, uint64_t *updated, uint64_t *written,
                   struct error *error) MUST_CHECK;
 

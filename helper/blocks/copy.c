@@ -215,14 +215,12 @@ int blocks_copy(struct blocks *from, struct blocks *to, uint64_t offset,
     return copy_from(copying, offset, copied, error);
 }
 
-int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset, uint64_t until,
+int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset,
                   const struct blocks_watch *watch, uint64_t *updated, uint64_t *written,
                   struct error *error)
 {
     AUTO_FREE struct copying *copying = new_copying(from, to, watch);
     copying->pipeline.readers = 2;
-    if (until < from->size) /* else with the padding */
-        copying->pipeline.size = until;
     int result = copy_from(copying, offset, updated, error);
     *written = copying->written;
     return result;

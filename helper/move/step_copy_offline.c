@@ -302,8 +302,8 @@ static int transfer(struct copying *copying, const struct blocks_watch *watch, s
     struct blocks *to = copying->move->ends->to[copying->index];
     uint64_t written = 0;
     return copying->onto_data
-               ? blocks_update(copying->from, to, copying->offset, UINT64_MAX, watch,
-                               &copying->offset, &written, error)
+               ? blocks_update(copying->from, to, copying->offset, watch, &copying->offset,
+                               &written, error)
                : blocks_copy(copying->from, to, copying->offset, watch, &copying->offset, error);
 }
 

@@ -257,7 +257,7 @@ static void killed_and_taken_up_again(void **state)
 }
 
 /* Since it was copied, in part, the source has changed: data into a hole, a hole into data, and
- * what is still to be copied. The rest is not written again. */
+ * what is still to be copied. What is the same is not written again. */
 static void source_changed_meanwhile(void **state)
 {
     struct lab *lab = lab_of(state);
@@ -281,16 +281,14 @@ static void source_changed_meanwhile(void **state)
         struct blocks *from = lab_blocks(lab, "changed", NULL, false);
         to = lab_blocks(lab, "target", NULL, true);
         uint64_t at = 0, written = 0;
-        assert_done(blocks_update(from, to, 0, copied[i], NULL, &at, &written, &error), &error);
-        assert_int_equal(at, copied[i]);
-        assert_true(written <= 5 * MIB);
-        assert_done(blocks_copy(from, to, at, NULL, &at, &error), &error);
+        assert_done(blocks_update(from, to, 0, NULL, &at, &written, &error), &error);
+        assert_int_equal(at, holds->blocks.size);
         struct blocks_comparison found;
         assert_same(from, to, &found);
         blocks_close(to);
         to = lab_blocks(lab, "target", NULL, true);
         assert_same(&holds->blocks, to, &found);
-        assert_done(blocks_update(from, to, 0, UINT64_MAX, NULL, &at, &written, &error), &error);
+        assert_done(blocks_update(from, to, 0, NULL, &at, &written, &error), &error);
         assert_int_equal(written, 0);
         blocks_close(from);
         blocks_close(to);

@@ -442,7 +442,7 @@ static void update(struct fake_disk *source, struct blocks *target, uint64_t *wr
 {
     AUTO_ERROR struct error error = {0};
     uint64_t updated = 0;
-    if (blocks_update(&source->blocks, target, 0, UINT64_MAX, NULL, &updated, written, &error) < 0)
+    if (blocks_update(&source->blocks, target, 0, NULL, &updated, written, &error) < 0)
         fail_msg("%s", error.message);
     assert_int_equal(updated, blocks_size(&source->blocks));
 }

@@ -268,14 +268,13 @@ int blocks_copy(struct blocks *from, struct blocks *to, uint64_t offset,
     return result;
 }
 
-int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset, uint64_t until,
+int blocks_update(struct blocks *from, struct blocks *to, uint64_t offset,
                   const struct blocks_watch *watch, uint64_t *updated, uint64_t *written,
                   struct error *error)
 {
     uint64_t size = blocks_size(from);
     from->world->images[to->image].written_over = true;
-    int result = go(from->world, CALL_BLOCKS_COPY, offset, until < size ? until : size, watch,
-                    updated, error);
+    int result = go(from->world, CALL_BLOCKS_COPY, offset, size, watch, updated, error);
     *written = *updated - offset;
     if (*updated == size)
         from->world->images[to->image].content = *source_content(from);

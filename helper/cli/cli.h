@@ -105,6 +105,8 @@ void cli_print_error(const struct cli *cli, const struct error *error);
 char *cli_printable(const char *text) MUST_CHECK;
 /* Talk, to stderr; nothing with --quiet. */
 void cli_say(const struct cli *cli, const char *format, ...) PRINTF(2, 3);
+/* The same, of what a move warns of. Opaque is the struct cli (const). */
+void cli_warn(void *opaque, const char *text);
 /* Prints the JSON on stdout, pretty and with a newline, and releases it. */
 struct json_object;
 void cli_print_json(struct json_object *json);

@@ -115,8 +115,7 @@ static void tell_end(const struct cli *cli, const struct move_record *record,
     const char *live = !finished                      ? "undone, everything is as it was"
                        : record->kind == MOVE_OFFLINE ? "its definition names the copies; "
                                                         "finished"
-                                                      : "the guest was on its new disks already; "
-                                                        "finished";
+                                                      : "the guest had pivoted already; finished";
     if (outcome == OUTCOME_WAITING)
         cli_say(cli, "move %" PRId64 ": domain '%s' is still on its way; look again", record->id,
                 record->domain);
@@ -181,6 +180,7 @@ static int recover_one(const struct cli *cli, struct session *session,
     tell_begin(cli, record);
     if (session->resume)
         return resume_one(cli, &mover, session->resume, record, outcome, error);
+    mover.audience = (struct move_audience){.opaque = (void *)cli, .warning = cli_warn};
     if (move_recover(&mover, record->id, outcome, error) < 0)
         return -1;
     tell_end(cli, record, *outcome);

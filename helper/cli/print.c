@@ -42,6 +42,11 @@ void cli_say(const struct cli *cli, const char *format, ...)
     fprintf(stderr, "%s\n", printable);
 }
 
+void cli_warn(void *opaque, const char *text)
+{
+    cli_say(opaque, "warning: %s", text);
+}
+
 void cli_print_json(struct json_object *json)
 {
     puts(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |

@@ -52,11 +52,6 @@ static int lock_domain(struct journal *journal, const char *uuid, int *lock, str
     return 0;
 }
 
-static void on_warning(void *opaque, const char *text)
-{
-    cli_say(opaque, "warning: %s", text);
-}
-
 static int run(const struct cli *cli, const struct cli_call *call UNUSED, struct error *error)
 {
     AUTO_BUFFER struct buffer input = {0};
@@ -73,7 +68,7 @@ static int run(const struct cli *cli, const struct cli_call *call UNUSED, struct
     session.clusters = clusters_new(NULL);
     const struct mover mover = {.journal = session.journal,
                                 .clusters = session.clusters,
-                                .audience = {.opaque = (void *)cli, .warning = on_warning}};
+                                .audience = {.opaque = (void *)cli, .warning = cli_warn}};
     int64_t id = 0;
     if (move_expect(&mover, plan, xml, &id, error) < 0)
         return -1;

@@ -260,14 +260,23 @@ class RecoverAfter(Move):
 
 
 class PowerLoss(Move):
-    """The guest dies with the program. A transient domain is gone then."""
+    """The guest dies with the program, maybe between the pivots of two disks. A transient domain is
+    gone then."""
 
     runs = False
     dies = True
     may_ask = True
+    sides = ("back", "forward", "mixed")
 
     def harm(self, lane):
         virsh("destroy", lane.guest.name, good=(0, 1))
+
+    def recover(self, lane, checker):
+        talk, saved = super().recover(lane, checker), lane.guest.saved() or {}
+        moved = {saved.get(target) == checker.before.after[target] for target in self.targets}
+        checker.that(len(moved) < 2 or "still on their source" in talk,
+                     "a disk was left behind, and nobody was told")
+        return talk
 
 
 class Verified(Move):

@@ -7,11 +7,8 @@
 # passes no judgement.
 # usage: tests/bench/offline.sh [ROUNDS]    (3 if not given; uses build-release or VP_BUILD)
 set -euo pipefail
-folder=$(dirname "$(realpath "$0")")
-checkout=$(realpath "$folder/../..")
-export VP_BUILD=${VP_BUILD:-$checkout/build-release}
-export VP_LAB_DIR=${VP_LAB_DIR:-${TMPDIR:-/tmp}/vp-bench-$$}
-lab=$checkout/tests/lab/lab
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$(realpath "$0")")/lab.sh"
 rounds=${1:-3}
 
 # 320 objects of 4 MiB, spread over 1024.
@@ -44,19 +41,6 @@ END
     "$lab" virsh -q define "$VP_LAB_DIR/domain.xml"
 }
 
-# Prints the seconds that a command takes.
-seconds_of() {
-    local begin
-    begin=$(date +%s%N)
-    "$@" >"$VP_LAB_DIR/bench.log" 2>&1 || { tail -n 5 "$VP_LAB_DIR/bench.log" >&2; return 1; }
-    awk -v ns="$(($(date +%s%N) - begin))" 'BEGIN { printf "%.2f", ns / 1e9 }'
-}
-
-by_virt_pivot() {
-    "$lab" as-user "$VP_LAB_DIR/virt-pivot" -c "$VP_LAB_URI" --policy "$VP_LAB_DIR/policy.yaml" \
-        --state "$VP_LAB_HOME/state" move "$@"
-}
-
 by_qemu_img() { # CLUSTER IMAGE, CLUSTER IMAGE
     rbd -c "$(conf "$3")" create --size 4G "$4"
     qemu-img convert -n -W -m 16 -f raw -O raw "rbd:$2:conf=$(conf "$1")" "rbd:$4:conf=$(conf "$3")"
@@ -78,25 +62,8 @@ copy_seconds() {
         FROM steps WHERE event = 'done' AND move = (SELECT max(id) FROM moves)"
 }
 
-used() {
-    "$lab" rbd flash du --format json "$1" 2>/dev/null |
-        python3 -c 'import json, sys; print(json.load(sys.stdin)["images"][-1]["used_size"] >> 20)'
-}
-
 show() { # HOW SECONDS [TARGET]
     printf '%-10s %-40s %8s s %8s MiB\n' "$round" "$1" "$2" "${3:+$(used "$3")}"
-}
-
-least() {
-    printf '%s\n' "$@" | sort -n | head -n 1
-}
-
-median() {
-    printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
-ratio() {
-    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'
 }
 
 between_clusters() {
@@ -137,20 +104,7 @@ within_a_cluster() {
     copies_within+=("$(ratio "$copy" "$theirs")")
 }
 
-[[ -x $VP_BUILD/helper/virt-pivot ]] || { echo "$VP_BUILD/helper/virt-pivot is not built" >&2; exit 1; }
-trap '"$lab" down' EXIT
-"$lab" up
-eval "$("$lab" env)"
-cp "$VP_BUILD/helper/virt-pivot" "$VP_LAB_DIR/virt-pivot"
-cat >"$VP_LAB_DIR/policy.yaml" <<EOF
-version: 1
-clusters:
-  old: {mons: ["127.0.0.1:$VP_LAB_PORT_old"], user: libvirt, secret: $VP_LAB_SECRET_old}
-  flash: {mons: ["127.0.0.1:$VP_LAB_PORT_flash"], user: libvirt, secret: client.libvirt flash}
-tiers: {gold: {pool: flash/fast}, silver: {pool: flash/bulk}}
-rules: [{match: {}, tier: gold}]
-verify: none
-EOF
+up 'tiers: {gold: {pool: flash/fast}, silver: {pool: flash/bulk}}' 'verify: none'
 make_source
 
 whole=() copies=() whole_within=() copies_within=()

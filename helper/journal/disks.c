@@ -58,16 +58,36 @@ int journal_disks(struct journal *journal, int64_t id, struct disk_records *reco
     return found;
 }
 
+static int set_fate(struct journal *journal, int64_t id, const char *target, enum disk_fate fate,
+                    struct error *error)
+{
+    AUTO_FREE char *detail = text_format("disk %s: %s", target, disk_fate_word(fate));
+    if (journal_run(journal, error, "UPDATE disks SET fate=? WHERE move=? AND target=?", "iit",
+                    (int64_t)fate, id, target) < 0)
+        return -1;
+    return journal_note(journal, id, "disk", detail, error);
+}
+
 int journal_set_fate(struct journal *journal, int64_t id, const char *target, enum disk_fate fate,
                      struct error *error)
 {
     AUTO_ROLLBACK struct transaction transaction = {0};
-    AUTO_FREE char *detail = text_format("disk %s: %s", target, disk_fate_word(fate));
     if (transaction_begin(&transaction, journal, error) < 0 ||
-        journal_run(journal, error, "UPDATE disks SET fate=? WHERE move=? AND target=?", "iit",
-                    (int64_t)fate, id, target) < 0 ||
-        journal_note(journal, id, "disk", detail, error) < 0)
+        set_fate(journal, id, target, fate, error) < 0)
         return -1;
+    return transaction_commit(&transaction, error);
+}
+
+int journal_set_fates(struct journal *journal, int64_t id, const struct disk_records *disks,
+                      enum disk_fate fate, struct error *error)
+{
+    AUTO_ROLLBACK struct transaction transaction = {0};
+    if (transaction_begin(&transaction, journal, error) < 0)
+        return -1;
+    for (size_t i = 0; i < disks->count; i++)
+        if (disks->items[i].fate != fate &&
+            set_fate(journal, id, disks->items[i].target, fate, error) < 0)
+            return -1;
     return transaction_commit(&transaction, error);
 }
 

@@ -195,6 +195,9 @@ int journal_disks(struct journal *journal, int64_t id, struct disk_records *reco
                   struct error *error) MUST_CHECK;
 int journal_set_fate(struct journal *journal, int64_t id, const char *target, enum disk_fate fate,
                      struct error *error) MUST_CHECK;
+/* Of all disks of the move at once, as they were read: those that have it already are left out. */
+int journal_set_fates(struct journal *journal, int64_t id, const struct disk_records *disks,
+                      enum disk_fate fate, struct error *error) MUST_CHECK;
 int journal_set_features(struct journal *journal, int64_t id, const char *target, uint64_t features,
                          struct error *error) MUST_CHECK;
 int journal_sample(struct journal *journal, int64_t id, const struct disk_record *sample,

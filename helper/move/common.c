@@ -101,9 +101,10 @@ int move_set_fate(struct move *move, size_t index, enum disk_fate fate, struct e
 
 int move_set_fates(struct move *move, enum disk_fate fate, struct error *error)
 {
+    if (journal_set_fates(move->mover->journal, move->id, &move->disks, fate, error) < 0)
+        return -1;
     for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate != fate && move_set_fate(move, i, fate, error) < 0)
-            return -1;
+        move->disks.items[i].fate = fate;
     return 0;
 }
 

@@ -211,7 +211,7 @@ void move_warn(struct move *move, const char *format, ...) PRINTF(2, 3);
 /* ERROR_CANCELLED when the user, here or at another terminal, asked for the end. */
 int move_check_interrupted(struct move *move, struct move_control *control, struct error *error);
 int move_set_fate(struct move *move, size_t index, enum disk_fate fate, struct error *error);
-/* Of all disks that do not have it yet. */
+/* Of all disks at once. */
 int move_set_fates(struct move *move, enum disk_fate fate, struct error *error) MUST_CHECK;
 bool move_has_fate(const struct move *move, enum disk_fate fate); /* any of them */
 bool move_any_pivoted(const struct move *move);

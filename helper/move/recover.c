@@ -61,7 +61,7 @@ static bool is_switched(const struct move *move, const struct disk_view *view, e
 /* An image that was made for this move is named by nobody but who has brought the guest there. An
  * old disk is named by every old definition, and before the pivot it is of no use: stale, or
  * written over in part. Of a domain that is off all disks change over at once: where the journal
- * says so of one, it is so of the others. */
+ * says so of one, it is so of the others, and who was about to note that (below) was killed. */
 static int check_not_fallen_back(const struct move *move, const struct world *world, size_t index,
                                  enum disk_fate fate, struct error *error)
 {

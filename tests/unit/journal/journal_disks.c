@@ -80,6 +80,25 @@ static void fates_are_told(void **state)
     assert_string_equal(story.items[story.count - 1].detail, "disk vda: on its target");
 }
 
+/* All or none; those that have it already are not told of again. */
+static void fates_of_all(void **state)
+{
+    struct desk *desk = *state;
+    int64_t id = with_disks(desk->journal);
+    OK(journal_set_fate(desk->journal, id, "vda", DISK_PIVOTED, why));
+    CLEANUP(disk_records_clear) struct disk_records before = {0}, after = {0};
+    CLEANUP(step_records_clear) struct step_records story = {0};
+    OK(journal_disks(desk->journal, id, &before, why));
+    OK(journal_set_fates(desk->journal, id, &before, DISK_PIVOTED, why));
+    desk_reopen(desk);
+    OK(journal_disks(desk->journal, id, &after, why));
+    for (size_t i = 0; i < after.count; i++)
+        assert_int_equal(after.items[i].fate, DISK_PIVOTED);
+    OK(journal_story(desk->journal, id, &story, why));
+    assert_string_equal(story.items[story.count - 1].detail, "disk vdb: on its target");
+    assert_string_equal(story.items[story.count - 2].detail, "disk vda: on its target");
+}
+
 /* ---- wishes ---- */
 
 static void wishes(void **state)
@@ -147,6 +166,7 @@ int main(void)
         WITH_DESK(one_row_a_disk),
         WITH_DESK(every_field_comes_back),
         WITH_DESK(fates_are_told),
+        WITH_DESK(fates_of_all),
         WITH_DESK(wishes),
         WITH_DESK(the_usual_rate),
     };

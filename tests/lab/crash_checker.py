@@ -6,7 +6,7 @@ Invariants (CONTRIBUTING.md): 1 a definition that names the disks in use is on s
 kept; 5 recovery ends in a consistent state."""
 import os
 
-from crash_world import but_disks, disks_of, has_mirror, wait_for
+from crash_world import but_disks, disks_of, has_mirror, is_settled, wait_for
 
 DRAFT = ".virt-pivot."
 
@@ -92,6 +92,7 @@ class Checker:
     def live_writes(self):
         """Every acknowledged write is where the guest writes now."""
         for _ in range(5):
+            wait_for(30, lambda: is_settled(self.guest.xml() or "<domain/>"))
             live, lost, log = self.guest.live(), [], self.guest.read_log()
             for target, image in live.items():
                 lost += self.guest.lost_writes(target, image, log)

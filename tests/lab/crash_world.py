@@ -310,6 +310,13 @@ def has_mirror(xml):
     return ET.fromstring(xml).find("devices/disk/mirror") is not None
 
 
+def is_settled(xml):
+    """Whether it names the disks that the guest writes to: QEMU may have left one whose job libvirt
+    believes to be ending, for seconds."""
+    return not any(mirror.get("ready") in ("pivot", "abort")
+                   for mirror in ET.fromstring(xml).iterfind("devices/disk/mirror"))
+
+
 def but_disks(xml, path):
     """A definition without its disks' sources, as comparable text."""
     with open(path, "w", encoding="utf-8") as file:

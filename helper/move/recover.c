@@ -15,7 +15,12 @@ static int stale_guest(struct move *move, size_t index, struct error *error)
                       disk->source, where);
 }
 
-/* A definition that names the old disk is no answer: nobody need have touched it. So it is asked
+/* A daemon that is killed while it works off the end of a job may have left a state of the guest
+ * that it cannot read when it comes back ("unknown mirror job type ''": libvirt qemu_blockjob.c
+ * clears the job's type first, and saves the state before the mirror is gone): then it has
+ * forgotten a guest that runs.
+ *
+ * A definition that names the old disk is no answer: nobody need have touched it. So it is asked
  * for one that cannot be misread, and nothing that may be the only copy is removed by us. */
 static int nobody_knows(struct move *move, size_t index, struct error *error)
 {
@@ -23,14 +28,16 @@ static int nobody_knows(struct move *move, size_t index, struct error *error)
     const struct target *target = move_target(disk);
     AUTO_FREE char *where = plan_destination_describe(&disk->destination);
     error_set(error, ERROR_OPERATOR,
-              "the guest stopped in the very moment in which disk %s pivoted: its last writes are "
-              "on %s, or on %s",
+              "the guest stopped, or libvirt lost sight of it, in the very moment in which disk %s "
+              "pivoted: its last writes are on %s, or on %s",
               disk->target, disk->source, where);
-    return error_hint(error,
-                      "both are kept; compare them before the guest runs on. If the latter is "
-                      "right, define the domain with it; if the one before is, %s %s; then "
-                      "'virt-pivot recover'",
-                      target->disposal, where);
+    return error_hint(
+        error,
+        "make sure that its QEMU does not run any more ('rbd status' tells who has an "
+        "image open); both are kept; compare them before the guest runs on. If the "
+        "latter is right, define the domain with it; if the one before is, %s %s; "
+        "then 'virt-pivot recover'",
+        target->disposal, where);
 }
 
 /* The guest that was told to pivot is no more, and nobody saw what became of it. */

@@ -94,9 +94,19 @@ def kill_guest(guest):
             os.kill(int(file.read()), signal.SIGKILL)
 
 
+def has_forgotten(guest):
+    """Whether its QEMU runs."""
+    for path in glob.glob(f"{LAB}/libvirt/run/qemu/{guest.name}.pid"):
+        with open(path, encoding="ascii") as file:
+            return os.path.exists(f"/proc/{file.read().strip()}")
+    return False
+
+
 class LibvirtdDies(Fault):
     """If it dies when QEMU has opened the target for a job, and before there is one (blockdev-add,
-    then blockdev-mirror), nobody knows that QEMU has it open, which it has as long as it runs."""
+    then blockdev-mirror), nobody knows that QEMU has it open, which it has as long as it runs. If it
+    dies while it works off the end of a job, it may not be able to read what it has written about the
+    guest, and has forgotten it, though it runs: then there is nothing to do but to ask."""
 
     alone = True
 
@@ -107,6 +117,7 @@ class LibvirtdDies(Fault):
             talk = f"--- recover: 4\n{done.stderr}--- the guest is stopped and started\n"
             virsh("destroy", lane.guest.name)
             lane.start()
+        self.may_ask = lane.guest.state() == "gone" and has_forgotten(lane.guest)
         return talk + super().recover(lane, checker)
 
     def strike(self, lane, before):

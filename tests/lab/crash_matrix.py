@@ -174,6 +174,8 @@ def main():
              for number in range(options.lanes)]
     matrix = Matrix(options, [scenario for scenario in wanted if not scenario.alone])
     matrix.run(lanes)
+    for lane in lanes[1:]:  # else what kills all that runs on the host would leave them running
+        lab("guest", "remove", lane.guest.name, good=None)
     for scenario in wanted:
         if scenario.alone:
             matrix.add(0, scenario, None)

@@ -134,7 +134,7 @@ wait_writes() {
 
 # Ends a guest as if its host's power had gone, and forgets it. Never fails half-way.
 remove_guest() {
-    local name=$1 folder
+    local name=$1 folder file
     folder=$(guest_folder "$name")
     virsh -q -c "$VP_LAB_URI" destroy "$name" >/dev/null 2>&1 || true
     virsh -q -c "$VP_LAB_URI" undefine "$name" --nvram --managed-save --snapshots-metadata \
@@ -142,6 +142,9 @@ remove_guest() {
     shopt -s nullglob
     end_by_pid_file 3 "$folder"/*.pid
     shopt -u nullglob
+    # libvirt may have forgotten a guest that runs.
+    file=$VP_LAB_DIR/libvirt/run/qemu/$name.pid
+    ! grep -qsa "guest=$name," "/proc/$(cat "$file" 2>/dev/null)/cmdline" || end_by_pid_file 3 "$file"
     release_loop_devices "$folder"
     rm -f "$VP_LAB_DIR/pool/$name-"*
     purge_images "$name-"

@@ -72,19 +72,37 @@ build() {
     return 1
 }
 
-run_ctest() {
-    local folder=$1 code=0 summary
-    ctest --test-dir "$folder" -j "$jobs" --output-on-failure >"$log" 2>&1 || code=$?
+# ctest_in FOLDER ARGUMENT...: a line a test, and of what failed its output; all of it in $log.
+ctest_in() {
+    local folder=$1 code=0
+    shift
+    ctest --test-dir "$folder" --output-on-failure "$@" >"$log" 2>&1 || code=$?
     grep -E '^ *[0-9]+/[0-9]+ Test' "$log" || true
     ((code == 0)) || grep -A 60 -E '\[  (FAILED|ERROR)|ERROR: |runtime error' "$log" | head -n 120 || true
-    sed -nE "s|^\t *[0-9]+ - (.*)|$folder: \1|p" "$log" >>"$lost"
+}
+
+# What failed beside another test is tried once more by itself, as tests/lab/run does, and told so.
+run_ctest() {
+    local folder=$1 all=0 failures=0 not_run
+    ctest_in "$folder" -j "$jobs"
     # ctest counts a skipped test among those that passed.
-    local all failures not_run
-    summary=$(grep -E 'tests passed, [0-9]+ tests? failed out of' "$log") || summary="0 tests failed out of 0"
-    all=${summary##* } failures=$(sed -E 's/.*, ([0-9]+) tests? failed.*/\1/' <<<"$summary")
     not_run=$(grep -cE '^ *[0-9]+/[0-9]+ Test.*Skipped' "$log" || true)
-    ((all > 0)) || { echo "not ok: no test was run"; failures=1 all=1; }
+    read -r failures all < <(ctest_summary) || true
+    if ((all == 0)); then
+        echo "not ok: no test of $folder was run" | tee -a "$lost"
+        failures=1 all=1
+    elif ((failures > 0)); then
+        echo "tried once more, by themselves:"
+        ctest_in "$folder" --rerun-failed
+        read -r failures _ < <(ctest_summary) || failures=$all
+    fi
+    sed -nE "/tests FAILED:/,\$ s|^\t *[0-9]+ - (.*)|$folder: \1|p" "$log" >>"$lost"
     count $((all - failures - not_run)) "$failures" "$not_run"
+}
+
+# Prints how many tests failed, and out of how many.
+ctest_summary() {
+    sed -nE 's/.*tests passed, ([0-9]+) tests? failed out of ([0-9]+).*/\1 \2/p' "$log"
 }
 
 sources() {

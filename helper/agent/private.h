@@ -25,7 +25,7 @@ struct rulebook {
 
 struct run_seen {
     char uuid[VIRT_UUID_TEXT];
-    int64_t at, stopped_at; /* the last time, as the events came; 0: never */
+    int64_t ran_at, arrived_at, stopped_at; /* the last time, as the events came; 0: never */
 };
 DEFINE_VECTOR(runs_seen, struct run_seen);
 /* What was seen of this host's guests since `since`, without a gap. */
@@ -127,8 +127,8 @@ void watch_connect(struct agent *agent);
 void watch_collect(struct agent *agent);
 /* struct mover's never_ran; opaque is the agent. */
 bool watch_never_ran(void *opaque, const char *uuid, int64_t since);
-/* struct mover's has_run and has_left. */
-bool watch_has_run(void *opaque, const char *uuid, int64_t since);
+/* struct mover's has_arrived and has_left. */
+bool watch_has_arrived(void *opaque, const char *uuid, int64_t since);
 bool watch_has_left(void *opaque, const char *uuid, int64_t since);
 
 /* ---- guests.c ---- */

@@ -124,7 +124,7 @@ static void settle_incoming(struct agent *agent, const struct move_record *recor
         .uri = virt_uri(agent->virt),
         .audience = {.opaque = &listener, .warning = on_warning},
         .never_ran = watch_never_ran,
-        .has_run = watch_has_run,
+        .has_arrived = watch_has_arrived,
         .has_left = watch_has_left,
         .watch_opaque = agent,
         .patience = PATIENCE_SECONDS,

@@ -41,12 +41,21 @@ static void mind_the_clock(struct agent *agent)
     settle_wake(agent, NULL);
 }
 
-static struct run_seen *run_of(struct runs_seen *runs, const char *uuid)
+static struct run_seen *find_run(const struct agent *agent, const char *uuid)
 {
+    const struct runs_seen *runs = &agent->watch.runs;
     for (size_t i = 0; i < runs->count; i++)
         if (text_equal(runs->items[i].uuid, uuid))
             return &runs->items[i];
-    struct run_seen *run = runs_seen_add(runs);
+    return NULL;
+}
+
+static struct run_seen *run_of(struct agent *agent, const char *uuid)
+{
+    struct run_seen *run = find_run(agent, uuid);
+    if (run)
+        return run;
+    run = runs_seen_add(&agent->watch.runs);
     snprintf(run->uuid, sizeof(run->uuid), "%s", uuid);
     return run;
 }
@@ -54,35 +63,24 @@ static struct run_seen *run_of(struct runs_seen *runs, const char *uuid)
 bool watch_never_ran(void *opaque, const char *uuid, int64_t since)
 {
     struct agent *agent = opaque;
-    const struct watch *watch = &agent->watch;
     usleep(DELIVERY_MICROSECONDS);
     watch_collect(agent);
-    if (watch->since == 0 || watch->since >= since)
+    if (agent->watch.since == 0 || agent->watch.since >= since)
         return false;
-    for (size_t i = 0; i < watch->runs.count; i++)
-        if (text_equal(watch->runs.items[i].uuid, uuid))
-            return watch->runs.items[i].at < since;
-    return true;
+    const struct run_seen *run = find_run(agent, uuid);
+    return !run || run->ran_at < since;
 }
 
-bool watch_has_run(void *opaque, const char *uuid, int64_t since)
+bool watch_has_arrived(void *opaque, const char *uuid, int64_t since)
 {
-    const struct agent *agent = opaque;
-    const struct runs_seen *runs = &agent->watch.runs;
-    for (size_t i = 0; i < runs->count; i++)
-        if (text_equal(runs->items[i].uuid, uuid))
-            return runs->items[i].at > since;
-    return false;
+    const struct run_seen *run = find_run(opaque, uuid);
+    return run && run->arrived_at > since;
 }
 
 bool watch_has_left(void *opaque, const char *uuid, int64_t since)
 {
-    const struct agent *agent = opaque;
-    const struct runs_seen *runs = &agent->watch.runs;
-    for (size_t i = 0; i < runs->count; i++)
-        if (text_equal(runs->items[i].uuid, uuid))
-            return runs->items[i].stopped_at >= since;
-    return false;
+    const struct run_seen *run = find_run(opaque, uuid);
+    return run && run->stopped_at >= since;
 }
 
 /* ---- connection ---- */
@@ -125,10 +123,12 @@ static void take(struct agent *agent, const struct virt_change *change)
     guest_of(agent, change->uuid)->dirty = true;
     agent->any_dirty = true;
     settle_wake(agent, change->uuid);
-    if (change->ran)
-        run_of(&agent->watch.runs, change->uuid)->at = change->ran_at ? change->ran_at : time(NULL);
-    if (change->stopped_at)
-        run_of(&agent->watch.runs, change->uuid)->stopped_at = change->stopped_at;
+    if (!change->ran_at && !change->stopped_at)
+        return;
+    struct run_seen *run = run_of(agent, change->uuid);
+    run->ran_at = change->ran_at ? change->ran_at : run->ran_at;
+    run->arrived_at = change->arrived_at ? change->arrived_at : run->arrived_at;
+    run->stopped_at = change->stopped_at ? change->stopped_at : run->stopped_at;
 }
 
 void watch_collect(struct agent *agent)

@@ -176,7 +176,7 @@ static int recover_one(const struct cli *cli, struct session *session,
         return -1;
     AUTO_FREE char *program = cli_own_path(cli);
     struct mover mover = prepare_mover(session, program);
-    mover.has_run = session->keep ? it_did_run : NULL;
+    mover.has_arrived = session->keep ? it_did_run : NULL;
     tell_begin(cli, record);
     if (session->resume)
         return resume_one(cli, &mover, session->resume, record, outcome, error);

@@ -244,7 +244,8 @@ static int settle_absent(struct move *move, const struct world *world, struct pl
         return 0;
     }
     *outcome = OUTCOME_FINISHED;
-    if (mover->has_run && mover->has_run(mover->watch_opaque, move->plan->uuid, move->created))
+    if (mover->has_arrived &&
+        mover->has_arrived(mover->watch_opaque, move->plan->uuid, move->created))
         return settle_arrived(move, world, plan, error);
     *outcome = OUTCOME_UNDONE;
     bool never_ran =

@@ -43,8 +43,9 @@ struct mover {
     /* Whether the guest is known not to have run on this host since then (seconds since the epoch):
      * somebody watched all the time. NULL: nobody did. */
     bool (*never_ran)(void *opaque, const char *uuid, int64_t since);
-    /* Whether it is known to have run here after that second. NULL: nobody looked. */
-    bool (*has_run)(void *opaque, const char *uuid, int64_t since);
+    /* Whether it is known to have run here after that second because it migrated: one that was
+     * started here from a definition need not have been on its images. NULL: nobody looked. */
+    bool (*has_arrived)(void *opaque, const char *uuid, int64_t since);
     /* Whether the guest, or a QEMU that waited for it, was seen to end on this host since then.
      * NULL: nobody looked. */
     bool (*has_left)(void *opaque, const char *uuid, int64_t since);

@@ -39,6 +39,13 @@ bool virt_event_shows_guest(int event, int detail)
            (event == VIR_DOMAIN_EVENT_STARTED && detail != VIR_DOMAIN_EVENT_STARTED_MIGRATED);
 }
 
+/* A guest that was migrated paused is not told from one that was started here and suspended. */
+bool virt_event_shows_arrival(int event, int detail)
+{
+    return event == VIR_DOMAIN_EVENT_RESUMED && (detail == VIR_DOMAIN_EVENT_RESUMED_MIGRATED ||
+                                                 detail == VIR_DOMAIN_EVENT_RESUMED_POSTCOPY);
+}
+
 static struct virt_change *change_of(struct virt_changes *changes, const char *uuid)
 {
     for (size_t i = 0; i < changes->count; i++)
@@ -49,18 +56,21 @@ static struct virt_change *change_of(struct virt_changes *changes, const char *u
     return change;
 }
 
+static void add(struct virt_change *change, const struct virt_change *later)
+{
+    change->ran_at = later->ran_at ? later->ran_at : change->ran_at;
+    change->arrived_at = later->arrived_at ? later->arrived_at : change->arrived_at;
+    change->stopped_at = later->stopped_at ? later->stopped_at : change->stopped_at;
+}
+
 /* The domain is the caller's: libvirt releases it after the callback. */
-static void note(struct virt *virt, virDomainPtr domain, bool ran, bool stopped)
+static void note(struct virt *virt, virDomainPtr domain, const struct virt_change *what)
 {
     char uuid[VIRT_UUID_TEXT];
     bool named = virDomainGetUUIDString(domain, uuid) == 0;
     pthread_mutex_lock(&virt->mutex);
     if (virt->collecting && named) {
-        struct virt_change *change = change_of(&virt->changes, uuid);
-        change->ran |= ran;
-        /* The time of the event: who takes it may have been busy. */
-        change->ran_at = ran ? time(NULL) : change->ran_at;
-        change->stopped_at = stopped ? time(NULL) : change->stopped_at;
+        add(change_of(&virt->changes, uuid), what);
     }
     pthread_mutex_unlock(&virt->mutex);
     wake(virt);
@@ -85,26 +95,32 @@ static void on_lifecycle(virConnectPtr connection UNUSED, virDomainPtr domain, i
                          int detail, void *opaque)
 {
     note_watched(opaque, domain, event);
-    note(opaque, domain, virt_event_shows_guest(event, detail), event == VIR_DOMAIN_EVENT_STOPPED);
+    int64_t now = time(NULL); /* who takes it may be busy */
+    const struct virt_change what = {
+        .ran_at = virt_event_shows_guest(event, detail) ? now : 0,
+        .arrived_at = virt_event_shows_arrival(event, detail) ? now : 0,
+        .stopped_at = event == VIR_DOMAIN_EVENT_STOPPED ? now : 0,
+    };
+    note(opaque, domain, &what);
 }
 
 static void on_block_job(virConnectPtr connection UNUSED, virDomainPtr domain,
                          const char *target UNUSED, int type UNUSED, int status UNUSED,
                          void *opaque)
 {
-    note(opaque, domain, false, false);
+    note(opaque, domain, &(struct virt_change){0});
 }
 
 static void on_metadata(virConnectPtr connection UNUSED, virDomainPtr domain, int type UNUSED,
                         const char *name_space UNUSED, void *opaque)
 {
-    note(opaque, domain, false, false);
+    note(opaque, domain, &(struct virt_change){0});
 }
 
 static void on_device(virConnectPtr connection UNUSED, virDomainPtr domain,
                       const char *alias UNUSED, void *opaque)
 {
-    note(opaque, domain, false, false);
+    note(opaque, domain, &(struct virt_change){0});
 }
 
 static void on_close(virConnectPtr connection UNUSED, int reason UNUSED, void *opaque)
@@ -301,10 +317,7 @@ void virt_take_changes(struct virt *virt, struct virt_changes *changes, bool *al
     pthread_mutex_lock(&virt->mutex);
     for (size_t i = 0; i < virt->changes.count; i++) {
         const struct virt_change *taken = &virt->changes.items[i];
-        struct virt_change *change = change_of(changes, taken->uuid);
-        change->ran |= taken->ran;
-        change->ran_at = taken->ran_at ? taken->ran_at : change->ran_at;
-        change->stopped_at = taken->stopped_at ? taken->stopped_at : change->stopped_at;
+        add(change_of(changes, taken->uuid), taken);
     }
     virt->changes.count = 0;
     *all = virt->missed;

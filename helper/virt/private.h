@@ -47,6 +47,8 @@ enum virt_job { VIRT_JOB_NONE = -1, VIRT_JOB_UNREADABLE = -2 };
 bool virt_is_arriving(int job, int state, int reason);
 /* Whether a lifecycle event tells of a guest that ran here or came here. */
 bool virt_event_shows_guest(int event, int detail);
+/* Whether it tells of one that a migration has brought here, and that runs. */
+bool virt_event_shows_arrival(int event, int detail);
 
 /* The event thread, and the callbacks that wake virt_wait. */
 int virt_events_start(struct virt *virt, struct error *error);

@@ -35,11 +35,11 @@ void virt_wait(struct virt *virt, unsigned milliseconds);
 
 struct virt_change {
     char uuid[VIRT_UUID_TEXT];
-    bool ran;       /* its guest ran here, or came here paused by a migration (LIFECYCLE RESUMED,
-                       SUSPENDED, STARTED other than by a migration): latched, also when it has stopped
-                       since */
-    int64_t ran_at; /* the last event of that kind: seconds since the epoch; 0: none */
-    int64_t stopped_at; /* LIFECYCLE STOPPED, the last one: seconds since the epoch; 0: none */
+    /* The last event of each kind, in seconds since the epoch; 0: none. */
+    int64_t ran_at; /* its guest ran here, or came here paused by a migration (LIFECYCLE RESUMED,
+                       SUSPENDED, STARTED other than by a migration) */
+    int64_t arrived_at; /* it ran here as a migration's destination (RESUMED by one) */
+    int64_t stopped_at; /* LIFECYCLE STOPPED */
 };
 DEFINE_VECTOR(virt_changes, struct virt_change);
 /* From now on remembers which domains events were about: lifecycle, block jobs, metadata, devices

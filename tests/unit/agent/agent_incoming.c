@@ -122,6 +122,22 @@ static void an_event_that_is_under_way_counts(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+/* Started here from some definition, it need not be on the images that were made for it. */
+static void a_start_is_not_an_arrival(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = watched_migration(stage);
+    usleep(1100000); /* what happened in a second is not told apart */
+    fake_start(stage->host, db);
+    fake_stop(stage->host, db);
+    assert_int_equal(ask_whether_it_ran(stage, db), MAY_HAVE_RUN);
+    fake_arrive(stage->host, db);
+    assert_int_equal(ask_whether_it_ran(stage, db), HAS_ARRIVED);
+    fake_stop(stage->host, db);
+    assert_int_equal(ask_whether_it_ran(stage, db), HAS_ARRIVED);
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void who_came_later_does_not(void **state)
 {
     struct stage *stage = *state;
@@ -168,6 +184,7 @@ int main(void)
         STAGED(one_that_another_process_has_is_left_to_it),
         STAGED(who_watched_all_the_time_knows),
         STAGED(an_event_that_is_under_way_counts),
+        STAGED(a_start_is_not_an_arrival),
         STAGED(who_came_later_does_not),
         STAGED(nor_who_was_cut_off_in_between),
         STAGED(an_earlier_run_does_not_count),

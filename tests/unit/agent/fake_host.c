@@ -76,6 +76,14 @@ void fake_event(struct fake_host *host, struct fake_domain *domain, bool ran)
     fake_host_unlock(host);
 }
 
+void fake_arrive(struct fake_host *host, struct fake_domain *domain)
+{
+    fake_host_lock(host);
+    domain->arrived = true;
+    fake_host_unlock(host);
+    fake_event(host, domain, true);
+}
+
 void fake_start(struct fake_host *host, struct fake_domain *domain)
 {
     fake_host_lock(host);
@@ -190,9 +198,10 @@ void virt_take_changes(struct virt *virt, struct virt_changes *changes, bool *al
         if (domain->changed) {
             struct virt_change *change = virt_changes_add(changes);
             snprintf(change->uuid, sizeof(change->uuid), "%s", domain->uuid);
-            change->ran = domain->ran;
+            change->ran_at = domain->ran ? time(NULL) : 0;
+            change->arrived_at = domain->arrived ? time(NULL) : 0;
         }
-        domain->changed = domain->ran = false;
+        domain->changed = domain->ran = domain->arrived = false;
     }
     fake_host_unlock(host);
 }
@@ -378,9 +387,10 @@ int move_recover(const struct mover *mover, int64_t id, enum move_outcome *outco
     if (host->ran_just_now)
         fake_event(host, &host->domains[host->ran_just_now], true);
     if (host->asks_never_ran)
-        host->never_ran = mover->never_ran(mover->watch_opaque, record.uuid, record.created)
-                              ? NEVER_RAN
-                              : MAY_HAVE_RUN;
+        host->never_ran =
+            mover->never_ran(mover->watch_opaque, record.uuid, record.created)     ? NEVER_RAN
+            : mover->has_arrived(mover->watch_opaque, record.uuid, record.created) ? HAS_ARRIVED
+                                                                                   : MAY_HAVE_RUN;
     host->settled++;
     if (host->failure)
         return error_set(error, host->failure, "it cannot be settled");

@@ -28,11 +28,11 @@ struct fake_domain {
     char tier[64], saved_tier[64]; /* in the live XML, in the definition */
     char sizes[FAKE_TEXT];         /* the element, as it was written last */
     bool forgets_sizes;
-    bool changed, ran; /* to be taken */
+    bool changed, ran, arrived; /* to be taken */
     unsigned size_writes, size_reads;
 };
 
-enum fake_never_ran { NOT_ASKED, NEVER_RAN, MAY_HAVE_RUN };
+enum fake_never_ran { NOT_ASKED, NEVER_RAN, MAY_HAVE_RUN, HAS_ARRIVED };
 
 struct fake_host {
     pthread_mutex_t mutex;
@@ -68,6 +68,8 @@ void fake_start(struct fake_host *host, struct fake_domain *domain);
 void fake_stop(struct fake_host *host, struct fake_domain *domain);
 /* An event about it, with nothing of its state changed. */
 void fake_event(struct fake_host *host, struct fake_domain *domain, bool ran);
+/* Its guest runs here now, as a migration has brought it. */
+void fake_arrive(struct fake_host *host, struct fake_domain *domain);
 void fake_daemon_dies(struct fake_host *host);
 void fake_daemon_is_back(struct fake_host *host);
 

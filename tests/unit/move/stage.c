@@ -36,7 +36,7 @@ static bool never_ran(void *opaque, const char *uuid, int64_t since)
 
 /* As somebody saw it come, or says so (recover --keep). One that was started here from a definition
  * has not been on its images for that. */
-static bool has_run(void *opaque, const char *uuid, int64_t since)
+static bool has_arrived(void *opaque, const char *uuid, int64_t since)
 {
     struct stage *stage = opaque;
     if (!text_equal(uuid, FAKE_UUID) || since <= 0)
@@ -62,7 +62,7 @@ static struct mover mover_of(struct stage *stage)
         .uri = "fake:///system",
         .audience = stage->audience,
         .never_ran = watched ? never_ran : NULL,
-        .has_run = watched || stage->keep ? has_run : NULL,
+        .has_arrived = watched || stage->keep ? has_arrived : NULL,
         .has_left = watched ? has_left : NULL,
         .watch_opaque = stage,
         .patience = stage->patience,

@@ -93,14 +93,14 @@ static void a_start_ran(void **state UNUSED)
 
     virDomainPtr second = virDomainDefineXML(scene.other, second_xml);
     assert_non_null(second);
-    assert_false(await(&scene, SECOND_UUID, &defined)->ran);
+    assert_false(await(&scene, SECOND_UUID, &defined)->ran_at);
     assert_false(defined.all);
 
     assert_int_equal(virDomainCreate(second), 0);
-    assert_true(await(&scene, SECOND_UUID, &started)->ran);
+    assert_true(await(&scene, SECOND_UUID, &started)->ran_at);
 
     assert_int_equal(virDomainDestroy(second), 0);
-    assert_false(await(&scene, SECOND_UUID, &stopped)->ran);
+    assert_false(await(&scene, SECOND_UUID, &stopped)->ran_at);
     assert_null(find(&stopped, TEST_UUID));
     assert_int_equal(virDomainUndefine(second), 0);
     virDomainFree(second);
@@ -119,7 +119,7 @@ static void ran_is_latched(void **state UNUSED)
     AUTO_TAKEN struct taken taken = {0};
     settle(&scene, &taken);
     assert_non_null(find(&taken, SECOND_UUID));
-    assert_true(find(&taken, SECOND_UUID)->ran);
+    assert_true(find(&taken, SECOND_UUID)->ran_at);
 }
 
 static void pause_and_resume_ran(void **state UNUSED)
@@ -129,9 +129,9 @@ static void pause_and_resume_ran(void **state UNUSED)
     virt_collect_changes(scene.virt);
     AUTO_TAKEN struct taken paused = {0}, resumed = {0};
     assert_int_equal(virDomainSuspend(scene.domain), 0);
-    assert_true(await(&scene, TEST_UUID, &paused)->ran);
+    assert_true(await(&scene, TEST_UUID, &paused)->ran_at);
     assert_int_equal(virDomainResume(scene.domain), 0);
-    assert_true(await(&scene, TEST_UUID, &resumed)->ran);
+    assert_true(await(&scene, TEST_UUID, &resumed)->ran_at);
 }
 
 static void metadata_is_a_change(void **state UNUSED)
@@ -144,7 +144,7 @@ static void metadata_is_a_change(void **state UNUSED)
                                           VIR_DOMAIN_AFFECT_LIVE),
                      0);
     AUTO_TAKEN struct taken taken = {0};
-    assert_false(await(&scene, TEST_UUID, &taken)->ran);
+    assert_false(await(&scene, TEST_UUID, &taken)->ran_at);
 }
 
 static void nothing_grows_unasked(void **state UNUSED)

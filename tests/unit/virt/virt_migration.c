@@ -63,6 +63,11 @@ static void events(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         if (virt_event_shows_guest(cases[i].event, cases[i].detail) != cases[i].shows)
             fail_msg("event %d, detail %d", cases[i].event, cases[i].detail);
+    /* Only these two are of a guest that a migration has brought. */
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(virt_event_shows_arrival(cases[i].event, cases[i].detail),
+                         cases[i].event == VIR_DOMAIN_EVENT_RESUMED &&
+                             cases[i].detail != VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
 }
 
 int main(void)

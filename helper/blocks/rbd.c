@@ -247,12 +247,11 @@ static int open_image(struct rbd_blocks *rbd, const struct ceph_image_name *name
 {
     if (ceph_pool_open(rbd->cluster, name->pool, name->name_space, &rbd->pool, error) < 0)
         return -1;
-    /* Nothing here is written twice or read again: a cache only costs time and memory. What is
-     * being written nobody changes until its completion: librbd need not copy it first (which is
-     * for guests that do; librbd's create_write_raw). Images that are opened later on this
-     * connection take both over. Only a matter of speed, and not of every version. */
+    /* Nothing here is written twice or read again: a cache only costs time and memory. Images that
+     * are opened later on this connection take it over. Only a matter of speed. Not so
+     * rbd_disable_zero_copy_writes: without it a write that is given up completes when librados has
+     * let go of its data, and of what waits for a peer that takes nothing it does not. */
     rados_conf_set(rbd->cluster->rados, "rbd_cache", "false");
-    rados_conf_set(rbd->cluster->rados, "rbd_disable_zero_copy_writes", "false");
     int result = open_handle(rbd, name, id, snapshot, access);
     if (result == 0)
         return 0;

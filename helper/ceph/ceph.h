@@ -159,8 +159,9 @@ int ceph_image_is_trashed(struct ceph_cluster *cluster, const struct ceph_image_
                           const char *id, bool *trashed, struct error *error) MUST_CHECK;
 /* Removes it for good, from its place or from the trash, whatever its delay there; our own
  * snapshots with it. ERROR_BUSY while anybody watches it, or when it has snapshots that are not
- * ours, which are named; success when it is not there, but ERROR_NOT_FOUND when it was renamed.
- * Ends what an earlier call began. */
+ * ours, which are named: then it is where it was. Any other failure leaves it in the trash, and
+ * parts of it may be gone, though rbd would restore it. Success when it is not there, but
+ * ERROR_NOT_FOUND when it was renamed. Ends what an earlier call began. */
 int ceph_image_remove(struct ceph_cluster *cluster, const struct ceph_image_name *name,
                       const char *id, struct error *error) MUST_CHECK;
 

@@ -186,16 +186,23 @@ static int remove_for_good(struct source *source, struct error *error)
 {
     source->trashing.for_good = true;
     AUTO_FREE char *found = NULL;
+    bool was_trashed = false;
+    int result = is_in_trash(source, &was_trashed);
+    if (result < 0)
+        return ceph_trashing_failed(&source->trashing, result, "cannot be looked for", error);
     if (ceph_trash(&source->trashing, &found, error) < 0)
         return -1;
     if (!found)
         return look_elsewhere(source, true, error);
-    int result = CRASH_AROUND(rbd_trash_remove(source->pool, found, true));
+    result = CRASH_AROUND(rbd_trash_remove(source->pool, found, true));
     if (result == 0 || result == -ENOENT)
         return 0;
     ceph_trashing_failed(&source->trashing, result, "cannot be removed", error);
-    /* Nothing of it is gone yet. */
-    return error->code == ERROR_BUSY ? ceph_trash_give_back(&source->trashing, found, error) : -1;
+    /* Nothing of it is gone yet, unless an earlier call came further: librbd calls an image whole
+     * again when it fails to remove all of its objects (trash/RemoveRequest.cc). */
+    return error->code == ERROR_BUSY && !was_trashed
+               ? ceph_trash_give_back(&source->trashing, found, error)
+               : -1;
 }
 
 int ceph_image_remove(struct ceph_cluster *cluster, const struct ceph_image_name *name,

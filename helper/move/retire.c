@@ -90,17 +90,14 @@ static char *tell_fate(const struct retiring *retiring, const struct retiring_di
     const struct given_up *given_up = &disk->given_up;
     if (disk->staying)
         return text_dup("stays: the guest has not left it");
-    if (disk->done || given_up->kind == GIVEN_UP_NOTHING)
-        return given_up_describe(given_up);
-    if (given_up->kind == GIVEN_UP_TRASH) {
-        AUTO_FREE char *grace = format_duration(retiring->plan->grace);
-        return text_format("to the trash of pool %s, for %s", given_up->pool, grace);
-    }
-    if (given_up->kind == GIVEN_UP_KEPT)
+    if (disk->done || given_up->kind == GIVEN_UP_NOTHING || given_up->kind == GIVEN_UP_KEPT)
         return given_up_describe(given_up);
     if (retiring->plan->source_after == SOURCE_REMOVE || given_up->kind == GIVEN_UP_REMOVED)
         return text_dup("to be removed");
-    return text_format("to be renamed to %s", given_up->aside);
+    if (given_up->kind == GIVEN_UP_ASIDE)
+        return text_format("to be renamed to %s", given_up->aside);
+    AUTO_FREE char *grace = format_duration(retiring->plan->grace);
+    return text_format("to the trash of pool %s, for %s", given_up->pool, grace);
 }
 
 static void tell(const struct retiring *retiring, struct retirement *told)

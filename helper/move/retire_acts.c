@@ -3,6 +3,8 @@
 #include "move/private.h"
 #include "move/retire.h"
 
+#include <inttypes.h>
+
 int retire_source_cluster(struct retiring *retiring, size_t index, struct ceph_cluster **cluster,
                           struct ceph_image_name *name, struct error *error)
 {
@@ -18,6 +20,14 @@ static int keep(struct given_up *given_up, const char *reason)
 {
     *given_up = (struct given_up){.kind = GIVEN_UP_KEPT, .reason = text_dup(reason)};
     return 0;
+}
+
+/* What is to be removed is put into the trash, or aside, first: until it is there whoever opens it
+ * in that moment still finds it, and it comes back. */
+static bool is_for_good(const struct retiring *retiring, size_t index)
+{
+    return retiring->plan->source_after == SOURCE_REMOVE ||
+           retiring->disks[index].given_up.kind == GIVEN_UP_REMOVED;
 }
 
 static int choose_image(struct retiring *retiring, size_t index, struct error *error)
@@ -36,7 +46,7 @@ static int choose_image(struct retiring *retiring, size_t index, struct error *e
         return keep(given_up, is_old ? "an image of format 1" : "it was not there any more");
     }
     *given_up = (struct given_up){
-        .kind = retiring->plan->source_after == SOURCE_REMOVE ? GIVEN_UP_REMOVED : GIVEN_UP_TRASH,
+        .kind = GIVEN_UP_TRASH,
         .pool = text_dup(name.pool),
         .name_space = text_dup(name.name_space),
         .image = text_dup(name.image),
@@ -58,8 +68,7 @@ static int choose_migrated(struct retiring_disk *disk)
     return 0;
 }
 
-/* To be removed is to be put aside first: whoever opens the file in that moment still finds it, and
- * it comes back. Afterwards nobody else can mean that name. */
+/* Once it is aside nobody else can mean that name. */
 static int choose_file(struct retiring *retiring, size_t index, struct error *error)
 {
     struct given_up *given_up = &retiring->disks[index].given_up;
@@ -168,7 +177,7 @@ static int check_image(struct retiring *retiring, size_t index, struct error *er
     if (image.in_group || image.mirrored)
         return error_set(error, ERROR_BUSY, "it is %s",
                          image.in_group ? "part of a group" : "mirrored to another cluster");
-    if (image.snapshots && retiring->disks[index].given_up.kind == GIVEN_UP_REMOVED)
+    if (image.snapshots && is_for_good(retiring, index))
         return error_set(error, ERROR_BUSY, "it has %u snapshots, which would go with it",
                          image.snapshots);
     return 0;
@@ -198,8 +207,7 @@ int retire_check_holders(struct retiring *retiring, size_t index, struct error *
 
 /* ---- is it so? ---- */
 
-/* By its id: somebody may have made another image of that name since. What is to be removed is in
- * the trash on its way. */
+/* By its id: somebody may have made another image of that name since. */
 static int is_image_done(struct retiring *retiring, size_t index, bool *done, struct error *error)
 {
     const struct given_up *given_up = &retiring->disks[index].given_up;
@@ -214,7 +222,9 @@ static int is_image_done(struct retiring *retiring, size_t index, bool *done, st
     error_clear(error);
     if (ceph_image_is_trashed(cluster, &name, given_up->id, &trashed, error) < 0)
         return -1;
-    *done = !text_equal(id, given_up->id) && trashed == (given_up->kind == GIVEN_UP_TRASH);
+    *done =
+        !text_equal(id, given_up->id) &&
+        (is_for_good(retiring, index) ? given_up->kind == GIVEN_UP_REMOVED && !trashed : trashed);
     return 0;
 }
 
@@ -226,7 +236,7 @@ static int is_file_done(struct retiring *retiring, size_t index, bool *done, str
     AUTO_FREE char *aside = given_up_aside_name(given_up->path, retiring->record.id);
     if (files_look(aside, &look, error) < 0)
         return -1;
-    if (given_up->kind == GIVEN_UP_REMOVED || retiring->plan->source_after == SOURCE_REMOVE) {
+    if (is_for_good(retiring, index)) {
         *done = given_up->kind == GIVEN_UP_REMOVED && !look.exists;
         return 0;
     }
@@ -249,6 +259,38 @@ int retire_is_done(struct retiring *retiring, size_t index, bool *done, struct e
 
 /* ---- doing it ---- */
 
+/* From now on the journal says that there is no way back, or that there is one again. */
+static int call_it(struct retiring *retiring, size_t index, enum given_up_kind kind,
+                   struct error *error)
+{
+    struct retiring_disk *disk = &retiring->disks[index];
+    disk->given_up.kind = kind;
+    AUTO_FREE char *text = given_up_format(&disk->given_up);
+    return journal_set_given_up(retiring->mover->journal, retiring->record.id, disk->plan->target,
+                                text, error);
+}
+
+/* Ours to remove: it is in the trash. Who has just opened it is to find it in its place, which may
+ * be only if nothing was removed before. */
+static int remove_image(struct retiring *retiring, size_t index, struct ceph_cluster *cluster,
+                        const struct ceph_image_name *name, struct error *error)
+{
+    const struct given_up *given_up = &retiring->disks[index].given_up;
+    bool is_whole = given_up->kind == GIVEN_UP_TRASH;
+    if (is_whole && call_it(retiring, index, GIVEN_UP_REMOVED, error) < 0)
+        return -1;
+    if (ceph_image_remove(cluster, name, given_up->id, error) == 0)
+        return 0;
+    AUTO_ERROR struct error failure = {0};
+    if (is_whole && error->code == ERROR_BUSY &&
+        call_it(retiring, index, GIVEN_UP_TRASH, &failure) == 0)
+        return -1;
+    return error_hint(error,
+                      "it is in the trash, and parts of it may be gone: 'virt-pivot retire "
+                      "%" PRId64 "' goes on",
+                      retiring->record.id);
+}
+
 /* Also when it is done already: then what was left unfinished of it is finished. */
 static int give_up_image(struct retiring *retiring, size_t index, struct error *error)
 {
@@ -256,11 +298,11 @@ static int give_up_image(struct retiring *retiring, size_t index, struct error *
     struct ceph_cluster *cluster = NULL;
     struct ceph_image_name name;
     if (retire_source_cluster(retiring, index, &cluster, &name, error) < 0 ||
-        (!disk->done && check_image(retiring, index, error) < 0))
+        (!disk->done && check_image(retiring, index, error) < 0) ||
+        (disk->given_up.kind == GIVEN_UP_TRASH &&
+         ceph_image_trash(cluster, &name, disk->given_up.id, retiring->plan->grace, error) < 0))
         return -1;
-    return disk->given_up.kind == GIVEN_UP_REMOVED
-               ? ceph_image_remove(cluster, &name, disk->given_up.id, error)
-               : ceph_image_trash(cluster, &name, disk->given_up.id, retiring->plan->grace, error);
+    return is_for_good(retiring, index) ? remove_image(retiring, index, cluster, &name, error) : 0;
 }
 
 static int put_aside(const struct given_up *given_up, struct error *error)
@@ -274,8 +316,7 @@ static int put_aside(const struct given_up *given_up, struct error *error)
  * called us takes it back. */
 static int give_up_file(struct retiring *retiring, size_t index, struct error *error)
 {
-    struct retiring_disk *disk = &retiring->disks[index];
-    struct given_up *given_up = &disk->given_up;
+    const struct given_up *given_up = &retiring->disks[index].given_up;
     AUTO_FREE char *aside = given_up_aside_name(given_up->path, retiring->record.id);
     struct file_look look;
     if (files_look(aside, &look, error) < 0)
@@ -285,10 +326,7 @@ static int give_up_file(struct retiring *retiring, size_t index, struct error *e
             return -1;
         if (retiring->plan->source_after != SOURCE_REMOVE)
             return 0;
-        given_up->kind = GIVEN_UP_REMOVED;
-        AUTO_FREE char *text = given_up_format(given_up);
-        if (journal_set_given_up(retiring->mover->journal, retiring->record.id, disk->plan->target,
-                                 text, error) < 0)
+        if (call_it(retiring, index, GIVEN_UP_REMOVED, error) < 0)
             return -1;
     }
     return check_file(aside, error) < 0 ? -1 : files_remove(aside, error);
@@ -312,13 +350,16 @@ static int take_image_back(struct retiring *retiring, size_t index, struct error
     struct ceph_image_name name;
     const char *id = retiring->disks[index].given_up.id;
     bool trashed = false;
+    if (retiring->disks[index].given_up.kind == GIVEN_UP_REMOVED)
+        return error_set(error, ERROR_FAILED, "parts of it may have been removed");
     if (retire_source_cluster(retiring, index, &cluster, &name, error) < 0 ||
         ceph_image_is_trashed(cluster, &name, id, &trashed, error) < 0)
         return -1;
     return trashed ? ceph_image_restore(cluster, &name, id, error) : 0;
 }
 
-/* What was to be removed may be aside, or in the trash, already. */
+/* What was to be removed may be aside, or in the trash, already. A file is there, whole, until it
+ * is gone. */
 int retire_take_back(struct retiring *retiring, size_t index, struct error *error)
 {
     const struct given_up *given_up = &retiring->disks[index].given_up;

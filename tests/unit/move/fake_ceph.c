@@ -521,6 +521,8 @@ static int restore_source(struct ceph_cluster *cluster, const struct ceph_image_
         return error_set(error, ERROR_NOT_FOUND, "the trash does not hold %s", id);
     if (find(cluster, name) >= 0)
         return error_set(error, ERROR_EXISTS, "image %s exists already", name->image);
+    if (cluster->world->images[image].torn)
+        fake_violate(cluster->world, "%s has lost objects, and is restored", name->image);
     AUTO_FREE char *full = full_name(name);
     FAKE_SET(cluster->world->images[image].name, full);
     cluster->world->images[image].trashed = false;
@@ -548,8 +550,13 @@ static int remove_source(struct ceph_cluster *cluster, const struct ceph_image_n
         return -1;
     fake_check_may_go(cluster->world, image, true);
     cluster->world->images[image].exists = false;
+    cluster->world->images[image].trashed = cluster->world->images[image].torn = true;
+    if (fake_enter(cluster->world, CALL_SOURCE_HALF, error) < 0) {
+        error->code = error->code == ERROR_BUSY ? ERROR_FAILED : error->code; /* it was not */
+        return -1;
+    }
     cluster->world->images[image].trashed = false;
-    return 0;
+    return fake_leave(cluster->world, CALL_SOURCE_HALF, 0, error);
 }
 
 int ceph_image_remove(struct ceph_cluster *cluster, const struct ceph_image_name *name,

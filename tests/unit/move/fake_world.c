@@ -296,6 +296,7 @@ static const char *const call_names[CALL_KINDS] = {
     [CALL_SOURCE_TRASH] = "ceph_image_trash",
     [CALL_SOURCE_RESTORE] = "ceph_image_restore",
     [CALL_SOURCE_REMOVE] = "ceph_image_remove",
+    [CALL_SOURCE_HALF] = "ceph_image_remove(half)",
     [CALL_SOURCE_LOOK] = "ceph_image_id",
     [CALL_MIGRATION_PREPARE] = "ceph_migration_prepare",
     [CALL_MIGRATION_HALF] = "ceph_migration(half)",
@@ -349,6 +350,7 @@ bool fake_call_changes(enum fake_call call)
     case CALL_SOURCE_TRASH:
     case CALL_SOURCE_RESTORE:
     case CALL_SOURCE_REMOVE:
+    case CALL_SOURCE_HALF:
     case CALL_MIGRATION_PREPARE:
     case CALL_MIGRATION_HALF:
     case CALL_MIGRATION_ABORT:

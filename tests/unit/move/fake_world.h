@@ -46,6 +46,7 @@ struct fake_image {
     bool exists;
     bool trashed; /* then it does not exist, but can be brought back: */
     int64_t trashed_until;
+    bool torn; /* parts of it were removed */
     enum fake_where where;
     char name[96];  /* a path, or pool[/namespace]/image */
     char token[72]; /* "": not made by virt-pivot */
@@ -172,6 +173,7 @@ enum fake_call {
     CALL_SOURCE_TRASH,
     CALL_SOURCE_RESTORE,
     CALL_SOURCE_REMOVE,
+    CALL_SOURCE_HALF, /* within a removal */
     CALL_SOURCE_LOOK,
     CALL_MIGRATION_PREPARE,
     CALL_MIGRATION_HALF, /* within a preparation, or its way back, or a commitment */

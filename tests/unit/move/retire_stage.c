@@ -103,8 +103,8 @@ static char *check_source(const struct stage *stage, size_t i, long *checks)
     case AT_ITS_PLACE:
         return NULL; /* whatever the journal says: it may be about to go */
     case IN_THE_TRASH:
-        REQUIRE(text_starts_with(said, "trash "), "%s is in the trash, and the journal says '%s'",
-                image->name, said);
+        REQUIRE(text_starts_with(said, "trash ") || (removes && text_starts_with(said, "removed ")),
+                "%s is in the trash, and the journal says '%s'", image->name, said);
         REQUIRE(image->trashed_until > world->now, "%s can be purged at once", image->name);
         break;
     case PUT_ASIDE:

@@ -138,6 +138,9 @@ void disk_source_copy(struct disk_source *copy, const struct disk_source *source
  * sources at least one host in common (or none on either side), default ports filled in. Auth does
  * not count. */
 bool disk_source_same(const struct disk_source *a, const struct disk_source *b);
+/* Whether it is an image format within an image or export, qcow2 in RBD for one: only QEMU finds
+ * the guest's data in it. */
+bool disk_is_nested(const struct disk *disk);
 /* One line for people, new string: a path, "rbd:pool/image", "nbd://host:port/name",
  * "volume pool/name"; "no source" for an empty drive. */
 char *disk_source_describe(const struct disk_source *source) MUST_CHECK;

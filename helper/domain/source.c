@@ -148,6 +148,11 @@ bool disk_source_same(const struct disk_source *a, const struct disk_source *b)
     return false;
 }
 
+bool disk_is_nested(const struct disk *disk)
+{
+    return disk->source.type == SOURCE_NETWORK && disk->format && !text_equal(disk->format, "raw");
+}
+
 /* ---- For people ---- */
 
 static void describe_host(struct buffer *out, const struct network_host *host)

@@ -106,7 +106,8 @@ static int settle_one(struct move *move, const struct world *world, size_t index
             *fate = DISK_PIVOTED;
         else if (*fate == DISK_PIVOTED || (asked && view->live == PLACE_ELSEWHERE))
             return stale_guest(move, index, error);
-        else if (*fate == DISK_PIVOTING && is_another_run(move, world))
+        else if (*fate == DISK_PIVOTING &&
+                 (view->live != PLACE_SOURCE || is_another_run(move, world)))
             return settle_doubt(move, view, index, fate, error);
         else if (*fate == DISK_PIVOTING)
             *fate = DISK_WAITING;

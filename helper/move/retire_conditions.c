@@ -42,17 +42,25 @@ static int check_grace(struct retiring *retiring, struct error *error)
                       retiring->record.id);
 }
 
+/* What can never be compared is kept, and is no reason to keep the others. But of an image that was
+ * migrated nothing is left to keep. */
 static int check_proof(struct retiring *retiring, struct error *error)
 {
+    bool is_decided = !retiring->plan->migrates;
     if (!retiring->plan->verify || retiring->record.phase == PHASE_VERIFIED)
         return 0;
-    for (size_t i = 0; i < retiring->records.count; i++)
-        if (retiring->records.items[i].verdict == VERDICT_DIFFERENT) {
+    for (size_t i = 0; i < retiring->records.count; i++) {
+        const struct disk_record *record = &retiring->records.items[i];
+        is_decided &= record->fate != DISK_PIVOTED || record->verdict != VERDICT_NONE;
+        if (record->verdict == VERDICT_DIFFERENT) {
             error_set(error, ERROR_OPERATOR, "disk %s differs from its source: both are kept",
-                      retiring->records.items[i].target);
+                      record->target);
             return error_hint(error, "'virt-pivot history %" PRId64 "' tells what was found",
                               retiring->record.id);
         }
+    }
+    if (is_decided)
+        return 0;
     error_set(error, ERROR_FAILED, "its contents are not verified yet, and the policy wants that");
     return error_hint(error, "'virt-pivot verify %" PRId64 "' does it", retiring->record.id);
 }

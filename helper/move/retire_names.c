@@ -235,12 +235,24 @@ int retire_check_names(struct retiring *retiring, size_t index, struct error *er
 /* ---- other moves ---- */
 
 /* Its proof still needs the image that it has made. */
-static bool awaits_proof(const struct move_record *record, const struct plan *plan)
+/* Or is there as the evidence that a proof has failed. */
+static int awaits_proof(struct retiring *retiring, const struct move_record *record,
+                        const struct plan *plan, bool *awaits, struct error *error)
 {
-    return record->phase == PHASE_REDEFINED && plan->verify;
+    CLEANUP(disk_records_clear) struct disk_records disks = {0};
+    *awaits = false;
+    if (record->phase != PHASE_REDEFINED || !plan->verify)
+        return 0;
+    if (journal_disks(retiring->mover->journal, record->id, &disks, error) < 0)
+        return -1;
+    for (size_t i = 0; i < disks.count; i++)
+        *awaits |=
+            disks.items[i].fate == DISK_PIVOTED &&
+            (disks.items[i].verdict == VERDICT_NONE || disks.items[i].verdict == VERDICT_DIFFERENT);
+    return 0;
 }
 
-static bool uses(const struct move_record *record, const struct plan *plan,
+static bool uses(const struct move_record *record, const struct plan *plan, bool awaits,
                  const struct domain *before, const struct disk_source *source)
 {
     bool unfinished = !move_phase_is_final(record->phase);
@@ -251,7 +263,7 @@ static bool uses(const struct move_record *record, const struct plan *plan,
         CLEANUP(disk_source_clear) struct disk_source target = {0};
         plan_destination_source(&disk->destination, &target);
         const struct disk *old = domain_disk(before, disk->target);
-        if (disk_source_same(&target, source) && (unfinished || awaits_proof(record, plan)))
+        if (disk_source_same(&target, source) && (unfinished || awaits))
             return true;
         if (old && disk_source_same(&old->source, source) && unfinished)
             return true;
@@ -266,13 +278,15 @@ int retire_check_moves(struct retiring *retiring, size_t index, struct error *er
         const struct move_record *record = &retiring->others.items[i];
         CLEANUP(plan_freep) struct plan *plan = NULL;
         CLEANUP(domain_freep) struct domain *before = NULL;
+        bool awaits = false;
         if (record->phase != PHASE_REDEFINED && move_phase_is_final(record->phase))
             continue;
         if (plan_from_record(record->plan, &plan, error) < 0 ||
-            domain_parse(record->live, strlen(record->live), &before, error) < 0)
+            domain_parse(record->live, strlen(record->live), &before, error) < 0 ||
+            awaits_proof(retiring, record, plan, &awaits, error) < 0)
             return error_prefix(error, "move %" PRId64 " cannot be read, which may use it",
                                 record->id);
-        if (!uses(record, plan, before, source))
+        if (!uses(record, plan, awaits, before, source))
             continue;
         error_set(error, ERROR_BUSY, "move %" PRId64 " of domain '%s' (%s) still needs it",
                   record->id, record->domain, move_phase_word(record->phase));

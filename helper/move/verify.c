@@ -328,12 +328,12 @@ static int conclude(struct move *move, struct error *failure, struct error *erro
         AUTO_FREE char *detail = text_format("%zu disk%s equal", equal, equal == 1 ? "" : "s");
         return reach(move, PHASE_VERIFIED, detail, error);
     }
-    if (equal)
-        return 0; /* of the others a warning was given */
     return error_set(error, ERROR_NOTHING,
-                     "move %" PRId64 " of domain '%s' cannot be verified: its targets were not "
-                     "captured at the pivot",
-                     move->id, move->plan->domain);
+                     "move %" PRId64
+                     " of domain '%s' cannot be verified%s: %zu of its disks cannot "
+                     "be compared with what they were at the pivot",
+                     move->id, move->plan->domain, equal ? " as a whole" : "",
+                     count_verdicts(move, VERDICT_IMPOSSIBLE));
 }
 
 static int verify_all(struct verification *verification, struct error *error)

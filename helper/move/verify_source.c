@@ -37,6 +37,10 @@ int verify_source_open(struct move *move, size_t index, struct blocks **blocks, 
 {
     const struct plan_disk *planned = move_plan_of(move, index);
     const struct disk *disk = domain_disk(move->before, planned->target);
+    if (disk && disk_is_nested(disk))
+        return error_set(error, ERROR_UNSUPPORTED,
+                         "its source is %s within %s, which only the guest's QEMU can read",
+                         disk->format, planned->source);
     if (planned->source_image)
         return open_rbd(move, index, blocks, error);
     if (!disk)

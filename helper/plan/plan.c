@@ -94,6 +94,17 @@ static bool refuse_slices(const struct view *view, struct plan_disk *planned)
     return true;
 }
 
+static bool refuse_nested(const struct view *view, struct plan_disk *planned)
+{
+    if (!disk_is_nested(view->disk) || view->facts->state.active)
+        return false;
+    plan_conclude(
+        planned, PLAN_REFUSE,
+        text_format("it is %s within a network disk, which only QEMU can read", view->disk->format),
+        "start the guest, and move it while it runs");
+    return true;
+}
+
 const struct disk_facts *plan_facts_of(const struct plan_facts *facts, const char *target)
 {
     for (size_t i = 0; i < facts->disks.count; i++)
@@ -270,8 +281,9 @@ static bool refuse_target(const struct view *view, struct plan_disk *planned)
 
 /* In the order in which an operator would want to hear of them. */
 static bool (*const checks[])(const struct view *, struct plan_disk *) = {
-    plan_leave_when_there, refuse_slices, plan_refuse_job,     plan_refuse_edited, plan_refuse_size,
-    plan_refuse_versions,  refuse_loss,   plan_refuse_watched, refuse_target,
+    plan_leave_when_there, refuse_slices,    refuse_nested,        plan_refuse_job,
+    plan_refuse_edited,    plan_refuse_size, plan_refuse_versions, refuse_loss,
+    plan_refuse_watched,   refuse_target,
 };
 
 /* ---- one disk ---- */

@@ -281,9 +281,10 @@ static void warn(const struct undoing *undoing, bool proof_is_wanted, struct pla
             "written to",
             undoing->origin->id);
     if (proof_is_wanted && !plan->verify)
-        *text_list_add(&plan->warnings) =
-            text_dup("the contents are not compared on the way back: a file or device, other than "
-                     "an RBD image, cannot be captured as it was at the pivot");
+        *text_list_add(&plan->warnings) = text_dup(
+            "the contents are not compared on the way back: a file or device, other than "
+            "an RBD image, cannot be captured as it was at the pivot; what the guest leaves is "
+            "kept");
 }
 
 /* As the move did it: whoever wanted the definition kept then will want so now. */
@@ -330,6 +331,8 @@ struct plan *plan_make_undo(const struct plan_facts *facts, const struct undo_or
         if (was->disks.items[i].action == PLAN_MOVE)
             plan_one(&undoing, &was->disks.items[i], plan_disks_add(&plan->disks));
     plan->verify = was->verify && can_be_proven(plan);
+    if (was->verify && !plan->verify)
+        plan->source_after = SOURCE_KEEP; /* of two disks, none of them proven, none is given up */
     warn(&undoing, was->verify, plan);
     return plan;
 }

@@ -79,6 +79,8 @@ char *fake_live_xml(const struct fake_world *world)
                      "  <uuid>" FAKE_UUID "</uuid>\n  <devices>\n");
     for (size_t i = 0; i < world->disk_count; i++) {
         const struct fake_disk *disk = &world->disks[i];
+        if (disk->detached)
+            continue;
         buffer_format(&out,
                       "    <disk type='%s' device='disk'>\n"
                       "      <driver name='qemu' type='%s'/>\n      %s\n",

@@ -106,6 +106,7 @@ struct fake_disk {
     struct fake_writes before_pivot; /* what was acknowledged until QEMU pivoted */
     unsigned next_write;
     uint64_t requests, nanoseconds, bytes_written;
+    bool detached; /* the guest has it no more */
     struct iotune iotune;
     bool iotune_set;
 };

@@ -69,12 +69,25 @@ static void verified(void **state UNUSED)
 {
     AUTO_STAGE struct stage stage;
     retire_stage_open(&stage, "trash", true);
-    retire_stage_verify(&stage, VERDICT_EQUAL);
+    retire_stage_verify(&stage, VERDICT_EQUAL, NULL);
     assert_int_equal(stage_retire(&stage, &at_once)->status, 0);
     expect_places(&stage, IN_THE_TRASH, PUT_ASIDE);
     AUTO_FREE char *note =
         ask_journal_text(&stage, "SELECT detail FROM steps WHERE event='give up' LIMIT 1");
     assert_non_null(strstr(note, "sha256 aa, target aa"));
+}
+
+/* What can never be compared is kept, and keeps nothing else. */
+static void one_that_cannot_be_verified(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    retire_stage_open(&stage, "remove", true);
+    retire_stage_verify(&stage, VERDICT_EQUAL, "vda");
+    assert_int_equal(stage_retire(&stage, &at_once)->status, 0);
+    assert_int_equal(source_place(&stage, 0), AT_ITS_PLACE);
+    assert_int_equal(source_place(&stage, 1), NOWHERE);
+    assert_int_equal(source_place(&stage, 2), NOWHERE);
+    assert_int_equal(ask_journal(&stage, "SELECT phase FROM moves"), PHASE_RETIRED);
 }
 
 static void while_off(void **state UNUSED)
@@ -146,7 +159,7 @@ static void not_over(struct stage *stage)
 
 static void different(struct stage *stage)
 {
-    retire_stage_verify(stage, VERDICT_DIFFERENT);
+    retire_stage_verify(stage, VERDICT_DIFFERENT, NULL);
 }
 
 static void snapshots(struct stage *stage)
@@ -447,6 +460,7 @@ int main(void)
         cmocka_unit_test(trash),
         cmocka_unit_test(removed),
         cmocka_unit_test(verified),
+        cmocka_unit_test(one_that_cannot_be_verified),
         cmocka_unit_test(while_off),
         cmocka_unit_test(only_looked_at),
         cmocka_unit_test(what_is_gone_already),

@@ -113,6 +113,31 @@ static void a_full_pool_hangs(void **state UNUSED)
     assert_recovers(&stage, OUTCOME_UNDONE);
 }
 
+/* ---- a disk that the guest has no more ---- */
+
+/* Nobody knows whether it had pivoted: the image may hold the last of what was written. */
+static void detached_after_the_kill(void **state UNUSED)
+{
+    for (int keep = 0; keep <= 1; keep++) {
+        const struct stage_kind kind = {.disks = 2, .definition = keep ? "keep" : "dance"};
+        AUTO_STAGE struct stage stage;
+        stage_open(&stage, &kind);
+        stage.world->events[0] =
+            (struct fake_event){.deed = DEED_KILL, .kind = CALL_PIVOT, .nth = 1, .after = true};
+        stage_move(&stage);
+        fake_world_run(stage.world, 60000);
+        stage.world->disks[0].detached = true;
+        stage_recover(&stage);
+        if (keep) { /* libvirt wrote down where it was */
+            assert_int_equal(stage.outcome->end, OUTCOME_FINISHED);
+            continue;
+        }
+        assert_int_equal(stage.outcome->status, 4);
+        assert_non_null(strstr(stage.outcome->message, "disk vda"));
+        assert_true(stage.world->images[stage.world->disks[0].live].exists);
+    }
+}
+
 /* ---- the daemon ---- */
 
 /* A copy of days sees many an upgrade. */
@@ -368,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_long_copy_is_not_stuck),
         cmocka_unit_test(a_full_pool_ends_the_job),
         cmocka_unit_test(a_full_pool_hangs),
+        cmocka_unit_test(detached_after_the_kill),
         cmocka_unit_test(many_restarts_far_apart),
         cmocka_unit_test(a_daemon_that_stays_away),
         cmocka_unit_test(the_guest_is_powered_off),

@@ -47,6 +47,21 @@ static void limits_end(void **state UNUSED)
     assert_int_equal(moved.stage.world->disks[0].iotune.total_iops_sec, 0);
 }
 
+/* Files cannot be captured as they were at the pivot: what the guest leaves then is kept. */
+static void without_proof_nothing_is_given_up(void **state UNUSED)
+{
+    const struct stage_kind kind = {
+        .disks = 3, .definition = "dance", .more = "verify: full\nsource: {after: remove}\n"};
+    AUTO_MOVED struct moved moved;
+    moved_open(&moved, &kind);
+    stage_undo(&moved.stage, 1);
+    assert_back(&moved);
+    const char *first = "SELECT json_extract(plan, '$.source_after') FROM moves WHERE id=1";
+    const char *second = "SELECT json_extract(plan, '$.source_after') FROM moves WHERE id=2";
+    assert_int_equal(ask_journal(&moved.stage, first), SOURCE_REMOVE);
+    assert_int_equal(ask_journal(&moved.stage, second), SOURCE_KEEP);
+}
+
 static void forth_again(void **state UNUSED)
 {
     const struct stage_kind kind = {.disks = 3, .definition = "dance"};
@@ -215,10 +230,15 @@ static void removed_for_good(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind),       cmocka_unit_test(limits_end),
-        cmocka_unit_test(forth_again),      cmocka_unit_test(refusals),
-        cmocka_unit_test(out_of_the_trash), cmocka_unit_test(into_the_trash_again),
-        cmocka_unit_test(removed_for_good), cmocka_unit_test(what_was_undone_by_cancel),
+        cmocka_unit_test(every_kind),
+        cmocka_unit_test(limits_end),
+        cmocka_unit_test(without_proof_nothing_is_given_up),
+        cmocka_unit_test(forth_again),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(out_of_the_trash),
+        cmocka_unit_test(into_the_trash_again),
+        cmocka_unit_test(removed_for_good),
+        cmocka_unit_test(what_was_undone_by_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@
 
 /* after: trash, remove, keep. Its grace is over. */
 void retire_stage_open(struct stage *stage, const char *after, bool verify);
-/* As if its disks had been compared. */
-void retire_stage_verify(struct stage *stage, enum disk_verdict verdict);
+/* As if its disks had been compared, but for the one of this target, which cannot be; NULL: all. */
+void retire_stage_verify(struct stage *stage, enum disk_verdict verdict, const char *incomparable);
 
 /* Where the image is that the disk had: at its place, in the trash, aside, or nowhere. */
 enum source_place { AT_ITS_PLACE, IN_THE_TRASH, PUT_ASIDE, NOWHERE };

@@ -36,11 +36,16 @@ static void with_snapshots(struct plan_facts *facts)
     facts->disks.items[0].source_image.snapshots = 2;
 }
 
+static void off(struct plan_facts *facts)
+{
+    facts->state.active = false;
+    domain_freep(&facts->live);
+}
+
 static void off_with_snapshots(struct plan_facts *facts)
 {
     with_snapshots(facts);
-    facts->state.active = false;
-    domain_freep(&facts->live);
+    off(facts);
 }
 
 static void off_with_uneven_snapshots(struct plan_facts *facts)
@@ -122,6 +127,10 @@ static void libvirt_11_6(struct plan_facts *facts)
 
 #define DISK(attributes, inner)                                                                    \
     "<disk " attributes ">" inner "<target dev='vda' bus='virtio'/></disk>"
+#define NESTED_DISK                                                                                \
+    DISK("type='network' device='disk'",                                                           \
+         "<driver name='qemu' type='qcow2'/>"                                                      \
+         "<source protocol='nbd' name='a'><host name='127.0.0.1' port='10809'/></source>")
 #define FILE_SOURCE "<source file='/images/a'/>"
 #define LEAVE_OUT "leave it out with a rule"
 
@@ -180,6 +189,9 @@ static const struct reason_case cases[] = {
      DISK("type='file' device='disk'", "<source file='/images/a'><slices><slice type='storage' "
                                        "offset='0' size='512'/></slices></source>"),
      .action = PLAN_REFUSE, .reason = "a slice of a larger file"},
+    {"qcow2 in an export, off", NESTED_DISK, .change = off, .action = PLAN_REFUSE,
+     .reason = "qcow2 within a network disk", .hint = "while it runs"},
+    {"qcow2 in an export, which QEMU reads", NESTED_DISK, .action = PLAN_MOVE, .reason = "rule"},
     {"a job",
      DISK("type='file' device='disk'",
           FILE_SOURCE "<mirror type='file' job='copy'><source file='/b'/></mirror>"),

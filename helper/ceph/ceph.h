@@ -76,6 +76,7 @@ struct ceph_image_name { /* borrowed */
 };
 
 struct ceph_image {
+    char *id;             /* in its pool, which no other image ever has; NULL: format 1 */
     uint64_t size;        /* bytes */
     uint64_t allocated;   /* bytes that a copy must read: from fast-diff, else size */
     bool allocated_known; /* false: no valid fast-diff */

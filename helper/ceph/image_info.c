@@ -27,6 +27,9 @@ static int read_basics(const struct reading *reading, struct ceph_image *image, 
     if (result < 0)
         return reading_failed(reading, result, "size and features", error);
 
+    char id[CEPH_MAX_ID];
+    if (rbd_get_id(reading->image, id, sizeof(id)) == 0)
+        image->id = text_dup(id);
     image->size = info.size;
     image->object_size = info.obj_size;
     image->object_map_invalid = (flags & RBD_FLAG_OBJECT_MAP_INVALID) != 0;
@@ -207,6 +210,7 @@ void ceph_image_clear(struct ceph_image *image)
 {
     text_list_clear(&image->watchers);
     free(image->owner_token);
+    free(image->id);
     *image = (struct ceph_image){0};
 }
 

@@ -24,6 +24,18 @@ int files_fail(const char *path, const char *what, int number, struct error *err
                       "read the file, and to write in its folder if it is to be given up");
 }
 
+/* A new file is often given the inode number of the one that was removed before it. */
+static void identify(const char *path, char identity[FILES_IDENTITY])
+{
+    struct statx status;
+    if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_BTIME, &status) < 0)
+        return;
+    int length = snprintf(identity, FILES_IDENTITY, "%llu", (unsigned long long)status.stx_ino);
+    if (status.stx_mask & STATX_BTIME)
+        snprintf(identity + length, (size_t)(FILES_IDENTITY - length), "/%lld.%09u",
+                 (long long)status.stx_btime.tv_sec, status.stx_btime.tv_nsec);
+}
+
 int files_look(const char *path, struct file_look *look, struct error *error)
 {
     struct stat status, own;
@@ -39,6 +51,7 @@ int files_look(const char *path, struct file_look *look, struct error *error)
         .links = (unsigned)status.st_nlink,
         .is_link = lstat(path, &own) == 0 && S_ISLNK(own.st_mode),
     };
+    identify(path, look->identity);
     return 0;
 }
 

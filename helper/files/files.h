@@ -8,12 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A file's inode number and, where it is known, its time of birth. */
+#define FILES_IDENTITY 64
+
 struct file_look {
     bool exists;
-    bool regular;             /* else it is a block device, a folder, … */
-    uint64_t size, allocated; /* bytes */
-    unsigned links;           /* names that the file has */
-    bool is_link;             /* the path is a symbolic link */
+    bool regular;                  /* else it is a block device, a folder, … */
+    uint64_t size, allocated;      /* bytes */
+    unsigned links;                /* names that the file has */
+    bool is_link;                  /* the path is a symbolic link */
+    char identity[FILES_IDENTITY]; /* tells it from another file that gets its name */
 };
 /* Follows symbolic links, as QEMU does. ERROR_DENIED when a folder may not be entered. */
 int files_look(const char *path, struct file_look *look, struct error *error) MUST_CHECK;

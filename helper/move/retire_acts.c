@@ -30,6 +30,13 @@ static bool is_for_good(const struct retiring *retiring, size_t index)
            retiring->disks[index].given_up.kind == GIVEN_UP_REMOVED;
 }
 
+/* Somebody may have removed what the guest left, and made something of the same name. */
+static bool is_another(const struct retiring *retiring, size_t index, const char *identity)
+{
+    const char *known = retiring->disks[index].plan->source_identity;
+    return known && !text_equal(known, identity);
+}
+
 static int choose_image(struct retiring *retiring, size_t index, struct error *error)
 {
     struct given_up *given_up = &retiring->disks[index].given_up;
@@ -44,6 +51,10 @@ static int choose_image(struct retiring *retiring, size_t index, struct error *e
             return -1;
         error_clear(error);
         return keep(given_up, is_old ? "an image of format 1" : "it was not there any more");
+    }
+    if (is_another(retiring, index, id)) {
+        free(id);
+        return keep(given_up, "another image has its name by now");
     }
     *given_up = (struct given_up){
         .kind = GIVEN_UP_TRASH,
@@ -78,6 +89,8 @@ static int choose_file(struct retiring *retiring, size_t index, struct error *er
         return -1;
     if (!look.exists)
         return keep(given_up, "it was not there any more");
+    if (is_another(retiring, index, look.identity))
+        return keep(given_up, "another file has its name by now");
     if (look.is_link)
         return keep(given_up, "its name is a symbolic link");
     if (!look.regular)

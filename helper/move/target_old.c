@@ -45,6 +45,13 @@ static int is_missing(const char *where, struct error *error)
                              "disk elsewhere");
 }
 
+static int is_replaced(const char *where, struct error *error)
+{
+    error_set(error, ERROR_FAILED,
+              "its old disk %s is not there any more: another image has its name by now", where);
+    return error_hint(error, "if the guest's old image was renamed, give it its name back");
+}
+
 static int check_image(const struct mover *mover, const struct plan_disk *disk, const char *where,
                        struct error *error)
 {
@@ -55,7 +62,10 @@ static int check_image(const struct mover *mover, const struct plan_disk *disk, 
         return -1;
     if (ceph_image(cluster, &name, &image, error) < 0)
         return error->code == ERROR_NOT_FOUND ? is_missing(where, error) : -1;
-    int result = check_size(disk, where, image.size, error);
+    bool is_another =
+        disk->destination.old_identity && !text_equal(disk->destination.old_identity, image.id);
+    int result =
+        is_another ? is_replaced(where, error) : check_size(disk, where, image.size, error);
     ceph_image_clear(&image);
     CLEANUP(text_list_clear) struct text_list watchers = {0};
     if (result < 0 || ceph_image_watchers(cluster, &name, &watchers, error) < 0)

@@ -55,6 +55,7 @@ static void destination_clear(struct plan_destination *destination)
     free(destination->discard);
     free(destination->detect_zeroes);
     free(destination->old_disk);
+    free(destination->old_identity);
     free(destination->old_definition);
 }
 
@@ -75,6 +76,7 @@ void plan_free(struct plan *plan)
         free(disk->source_name_space);
         free(disk->source_image);
         free(disk->source_id);
+        free(disk->source_identity);
     }
     free(plan->disks.items);
     for (size_t i = 0; i < plan->networks.count; i++) {

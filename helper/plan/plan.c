@@ -321,6 +321,7 @@ void plan_set_destination(const struct view *view, uint64_t capacity, const char
 static void set_source_image(const struct view *view, struct plan_disk *planned)
 {
     const struct disk_facts *facts = view->facts_of_disk;
+    planned->source_identity = text_dup(facts->source_identity);
     if (!facts->source_is_rbd || !facts->source_seen)
         return;
     plan_cluster_copy(&planned->source_cluster, &facts->source_cluster);

@@ -40,6 +40,8 @@ struct disk_facts {
     /* Looked for if the domain is off and the policy wants migration: the image's id, if it stays
      * in its cluster; else why it is not known. NULL */
     char *source_id, *migration_problem;
+    char *source_identity; /* what tells the source from another one that gets its name: an image's
+                              id, struct file_look's of a file; NULL: not known */
     char *source_problem, *source_hint; /* why the image, or a disk of a domain that is off, could
                                            not be read; NULL */
 
@@ -98,10 +100,11 @@ struct plan_destination {
     char *cache, *discard, *detect_zeroes;
     uint64_t bandwidth;
     bool synchronous;
-    char *old_disk; /* an undo goes back to this <disk> element, as libvirt showed it while the
-                       guest ran on it, whatever kind of source it has. Of the above only size,
-                       bandwidth and synchronous count then; cluster, pool, name_space and image are
-                       set if it is an RBD image. NULL: to an image that is made for it */
+    char *old_disk;     /* an undo goes back to this <disk> element, as libvirt showed it while the
+                           guest ran on it, whatever kind of source it has. Of the above only size,
+                           bandwidth and synchronous count then; cluster, pool, name_space and image are
+                           set if it is an RBD image. NULL: to an image that is made for it */
+    char *old_identity; /* of an RBD image; NULL: not known */
     char *old_definition; /* the same as the persistent definition had it; NULL: there was none */
     bool remade; /* the old disk is an image that is gone, for RBD has migrated it: one of its name
                     is made, as for any other move */
@@ -127,7 +130,8 @@ struct plan_disk {
     bool takes_snapshots; /* those of the source are copied, too */
     struct plan_cluster source_cluster;
     char *source_pool, *source_name_space, *source_image;
-    char *source_id; /* of an image that is migrated (struct plan) */
+    char *source_id;       /* of an image that is migrated (struct plan) */
+    char *source_identity; /* as in struct disk_facts */
 };
 DEFINE_VECTOR(plan_disks, struct plan_disk);
 

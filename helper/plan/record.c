@@ -68,6 +68,7 @@ static const struct field destination_fields[] = {
     NUMBER(plan_destination, bandwidth),
     FLAG(plan_destination, synchronous),
     TEXT(plan_destination, old_disk),
+    TEXT(plan_destination, old_identity),
     TEXT(plan_destination, old_definition),
     FLAG(plan_destination, remade),
     FLAG(plan_destination, clears_iotune),
@@ -93,6 +94,7 @@ static const struct field disk_fields[] = {
     TEXT(plan_disk, source_name_space),
     TEXT(plan_disk, source_image),
     TEXT(plan_disk, source_id),
+    TEXT(plan_disk, source_identity),
 };
 static const struct field network_fields[] = {
     TEXT(plan_network, mac),

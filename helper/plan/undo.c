@@ -155,6 +155,7 @@ static void set_destination(const struct way_back *way, struct plan_disk *planne
         .synchronous = from->synchronous && undoing->view.facts->state.active &&
                        !known_bug(BUG_SYNCHRONOUS, &undoing->view.facts->versions),
         .old_disk = domain_disk_xml(origin->live, target),
+        .old_identity = way->was->source_image ? text_dup(way->was->source_identity) : NULL,
         .old_definition = origin->definition ? domain_disk_xml(origin->definition, target) : NULL,
         .remade = is_remade(way),
         .object_size = is_remade(way) ? from->object_size : 0,
@@ -169,6 +170,8 @@ static void set_destination(const struct way_back *way, struct plan_disk *planne
     }
     if (!plan_destination_is_rbd(from))
         return;
+    if (way->view->facts_of_disk)
+        planned->source_identity = text_dup(way->view->facts_of_disk->source_identity);
     plan_cluster_copy(&planned->source_cluster, &from->cluster);
     planned->source_pool = text_dup(from->pool);
     planned->source_name_space = text_dup(from->name_space);

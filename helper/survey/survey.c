@@ -1,6 +1,7 @@
 #include "survey/survey.h"
 
 #include "base/units.h"
+#include "files/files.h"
 #include "survey/source_open.h"
 
 #define DEFAULT_RATE (100e6) /* bytes per second, until moves have been measured */
@@ -58,6 +59,16 @@ static void look_at_source_image(struct clusters *clusters, const struct policy 
         return;
     }
     facts->source_seen = true;
+    facts->source_identity = text_dup(facts->source_image.id);
+}
+
+/* Of another host's guest, it is as a rule not there. */
+static void look_at_source_file(const struct disk *disk, struct disk_facts *facts)
+{
+    AUTO_ERROR struct error hidden = {0};
+    struct file_look look;
+    if (files_look(disk->source.path, &look, &hidden) == 0 && look.exists)
+        facts->source_identity = text_dup(look.identity);
 }
 
 /* Of a disk that no QEMU has open: libvirt knows no more of it than a file's name tells, and not
@@ -286,6 +297,8 @@ static void look_at_disk(struct virt *virt, struct clusters *clusters, const str
         plan_decide(policy, request, domain, disk, found->capacity).tier;
     if (!tier || !plan_is_requested(request, disk->target) || disk->device != DEVICE_DISK)
         return;
+    if (disk->source.type == SOURCE_FILE)
+        look_at_source_file(disk, found);
     if (rbd) {
         look_at_source_image(clusters, policy, disk, found);
         look_at_size(virt, policy, facts, disk, found);
@@ -309,6 +322,7 @@ void survey_clear(struct plan_facts *facts)
         free(disk->source_name_space);
         free(disk->source_image_name);
         free(disk->source_id);
+        free(disk->source_identity);
         free(disk->migration_problem);
         ceph_image_clear(&disk->source_image);
         free(disk->source_problem);

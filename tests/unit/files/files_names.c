@@ -63,6 +63,22 @@ static void removed_once_and_again(void **state UNUSED)
     assert_false(look.exists);
 }
 
+static void known_again(void **state UNUSED)
+{
+    AUTO_ERROR struct error error = {0};
+    struct file_look first, moved, second;
+    AUTO_SCRATCH char *folder = scratch_new();
+    AUTO_FREE char *path = file_new(folder, "a", "data");
+    AUTO_FREE char *aside = text_format("%s.old", path);
+    assert_int_equal(files_look(path, &first, &error), 0);
+    assert_int_equal(files_rename(path, aside, &error), 0);
+    AUTO_FREE char *again = file_new(folder, "a", "data");
+    assert_int_equal(files_look(aside, &moved, &error), 0);
+    assert_int_equal(files_look(again, &second, &error), 0);
+    assert_string_equal(moved.identity, first.identity);
+    assert_string_not_equal(second.identity, first.identity);
+}
+
 static void a_folder_is_not_removed(void **state UNUSED)
 {
     AUTO_ERROR struct error error = {0};
@@ -75,9 +91,13 @@ static void a_folder_is_not_removed(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(renamed_and_back),       cmocka_unit_test(never_replaces),
-        cmocka_unit_test(neither_is_there),       cmocka_unit_test(half_renamed),
-        cmocka_unit_test(removed_once_and_again), cmocka_unit_test(a_folder_is_not_removed),
+        cmocka_unit_test(renamed_and_back),
+        cmocka_unit_test(never_replaces),
+        cmocka_unit_test(neither_is_there),
+        cmocka_unit_test(half_renamed),
+        cmocka_unit_test(removed_once_and_again),
+        cmocka_unit_test(a_folder_is_not_removed),
+        cmocka_unit_test(known_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,7 @@ int ceph_image(struct ceph_cluster *cluster, const struct ceph_image_name *name,
     bool blank = *at->token && fake_writes_contain(&none, &at->content);
     uint64_t allocated = holes ? at->size / 2 : at->size;
     *image = (struct ceph_image){
+        .id = fake_image_id(index),
         .size = at->size,
         .allocated = holes && blank ? 0 : allocated,
         .allocated_known = holes,
@@ -137,6 +138,7 @@ void ceph_image_clear(struct ceph_image *image)
 {
     text_list_clear(&image->watchers);
     free(image->owner_token);
+    free(image->id);
     *image = (struct ceph_image){0};
 }
 

@@ -24,6 +24,8 @@ int files_look(const char *path, struct file_look *look, struct error *error)
                                    .size = files_world->images[image].size,
                                    .allocated = files_world->images[image].size / 2,
                                    .links = 1};
+    if (image >= 0)
+        snprintf(look->identity, sizeof(look->identity), "%d", image);
     return fake_leave(files_world, CALL_FILE_LOOK, 0, error);
 }
 

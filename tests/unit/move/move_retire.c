@@ -125,6 +125,25 @@ static void what_is_gone_already(void **state UNUSED)
     assert_int_equal(source_place(&stage, 2), PUT_ASIDE);
 }
 
+/* And has made something of the same name since, which the guest never had. */
+static void what_has_its_name_by_now(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    retire_stage_open(&stage, "remove", false);
+    struct fake_world *world = stage.world;
+    int others[3];
+    for (size_t i = 0; i < 3; i++) {
+        struct fake_image *old = &world->images[world->disks[i].source];
+        old->exists = false;
+        others[i] = fake_image_add(world, old->where, old->name, old->size);
+    }
+    assert_int_equal(stage_retire(&stage, &plain)->status, 0);
+    assert_non_null(strstr(stage.told, "vda: kept: another image has its name by now"));
+    assert_non_null(strstr(stage.told, "vdc: kept: another file has its name by now"));
+    for (size_t i = 0; i < 3; i++)
+        assert_true(world->images[others[i]].exists);
+}
+
 /* ---- it does not ---- */
 
 struct refusal {
@@ -464,6 +483,7 @@ int main(void)
         cmocka_unit_test(while_off),
         cmocka_unit_test(only_looked_at),
         cmocka_unit_test(what_is_gone_already),
+        cmocka_unit_test(what_has_its_name_by_now),
         cmocka_unit_test(before_the_end),
         cmocka_unit_test(without_proof),
         cmocka_unit_test(unless_the_guest_is_elsewhere),

@@ -25,6 +25,7 @@ static int survey(struct stage *stage, const struct plan_request *request, struc
 {
     struct virt virt;
     fake_virt_connect(&virt, stage->world);
+    fake_files_follow(stage->world);
     CLEANUP(clusters_freep) struct clusters *clusters = clusters_new(&virt);
     if (survey_domain(&virt, clusters, stage->policy, request, FAKE_UUID, &look->facts, error) < 0)
         return -1;

@@ -121,6 +121,12 @@ static void an_image_is_gone(struct fake_world *world)
 {
     old_image(world, 0)->exists = false;
 }
+static void another_has_its_name(struct fake_world *world)
+{
+    struct fake_image *old = old_image(world, 0);
+    old->exists = false;
+    fake_image_add(world, old->where, old->name, old->size);
+}
 static void a_file_is_gone(struct fake_world *world)
 {
     old_image(world, 1)->exists = false;
@@ -148,6 +154,7 @@ static void refusals(void **state UNUSED)
     refuse(a_file_is_held, 1, "is open elsewhere");
     refuse(an_image_is_watched, 1, "is open elsewhere");
     refuse(an_image_is_gone, 1, "is not there any more");
+    refuse(another_has_its_name, 1, "another image has its name by now");
     refuse(a_file_is_gone, 1, "is not there any more");
     refuse(the_old_one_was_resized, 1, "it was resized since");
     refuse(the_new_one_was_resized, 1, "it was resized since");

@@ -386,6 +386,7 @@ static void make_plan(struct stage *stage)
     struct virt virt;
     fake_virt_connect(&virt, stage->world);
     fake_blocks_follow(stage->world);
+    fake_files_follow(stage->world);
     CLEANUP(clusters_freep) struct clusters *clusters = clusters_new(&virt);
     if (survey_domain(&virt, clusters, stage->policy, &request, FAKE_UUID, &facts, &error) < 0 ||
         plan_make(&facts, stage->policy, &request, &stage->plan, &error) < 0 ||
@@ -395,6 +396,7 @@ static void make_plan(struct stage *stage)
     stage->definition =
         text_dup(stage->world->was_persistent ? stage->world->original : facts.live->xml);
     fake_blocks_follow(NULL);
+    fake_files_follow(NULL);
     survey_clear(&facts);
     fake_world_forget_calls(stage->world);
 }

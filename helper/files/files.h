@@ -40,10 +40,18 @@ int files_rename(const char *from, const char *to, struct error *error) MUST_CHE
  * (ERROR_UNSUPPORTED). Other names of the file stay. */
 int files_remove(const char *path, struct error *error) MUST_CHECK;
 
-/* The file that a qcow2 image stands on, as its header has it: new string, made absolute; NULL when
- * there is none. Not of a file's kind ("rbd:…", "json:…", "nbd://…"): as it is written. */
-int files_backing(const char *path, const char *format, char **backing, struct error *error)
-    MUST_CHECK;
+/* What a qcow2 image stands on, as its header has it; new strings. */
+struct file_backing {
+    char *path; /* made absolute; not of a file's kind ("rbd:…", "json:…", "nbd://…"): as it is
+                   written; NULL: there is none */
+    char *format; /* NULL: the header does not say */
+};
+void file_backing_clear(struct file_backing *backing);
+int files_backing(const char *path, const char *format, struct file_backing *backing,
+                  struct error *error) MUST_CHECK;
+/* Whether every layer below a qcow2 image is named with its format, so that QEMU's tools need not
+ * guess it by what a guest may have written there: ERROR_UNSUPPORTED if not. */
+int files_check_chain(const char *path, const char *format, struct error *error) MUST_CHECK;
 
 struct file_disk {
     uint64_t size; /* bytes that a guest sees; 0: not known, for formats other than raw and qcow2 */

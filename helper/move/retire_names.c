@@ -37,7 +37,7 @@ static void follow(struct retiring *retiring, const struct naming *naming)
     AUTO_FREE char *format = text_dup(naming->at.format);
     for (unsigned depth = 0; depth < MAX_CHAIN; depth++) {
         AUTO_ERROR struct error failure = {0};
-        char *backing = NULL;
+        CLEANUP(file_backing_clear) struct file_backing backing = {0};
         if (files_backing(path, format, &backing, &failure) < 0) {
             if (failure.code == ERROR_NOT_FOUND)
                 return;
@@ -46,12 +46,12 @@ static void follow(struct retiring *retiring, const struct naming *naming)
                 error_move(&retiring->unknown, &failure);
             return;
         }
-        if (!backing)
+        if (!backing.path)
             return;
-        add_backing(retiring, naming, backing);
+        add_backing(retiring, naming, backing.path);
         free(path);
         free(STEAL(format)); /* of what is below, the header itself tells */
-        path = backing;
+        path = STEAL(backing.path);
         if (*path != '/')
             return;
     }

@@ -1,9 +1,13 @@
 #include "survey/source_open.h"
 
+#include "files/files.h"
+
 static int open_path(const char *path, const struct disk *disk, enum source_access access,
                      struct blocks **blocks, struct error *error)
 {
     const char *format = disk->format ? disk->format : "raw";
+    if (files_check_chain(path, format, error) < 0)
+        return -1;
     return access == SOURCE_IDLE
                ? blocks_open_file_idle(path, format, blocks, error)
                : blocks_open_file(path, format, access == SOURCE_WRITE, blocks, error);

@@ -82,16 +82,29 @@ int files_remove(const char *path, struct error *error)
     return fake_leave(files_world, CALL_FILE_REMOVE, 0, error);
 }
 
-int files_backing(const char *path, const char *format UNUSED, char **backing, struct error *error)
+void file_backing_clear(struct file_backing *backing)
 {
-    *backing = NULL;
+    free(backing->path);
+    *backing = (struct file_backing){0};
+}
+
+int files_check_chain(const char *path UNUSED, const char *format UNUSED,
+                      struct error *error UNUSED)
+{
+    return 0;
+}
+
+int files_backing(const char *path, const char *format UNUSED, struct file_backing *backing,
+                  struct error *error)
+{
+    *backing = (struct file_backing){0};
     if (fake_enter(files_world, CALL_FILE_BACKING, error) < 0)
         return -1;
     int image = fake_image_find(files_world, ON_HOST, path);
     const char *name = image >= 0 ? files_world->images[image].backing : "";
     if (fake_leave(files_world, CALL_FILE_BACKING, 0, error) < 0)
         return -1;
-    *backing = *name ? text_dup(name) : NULL;
+    backing->path = *name ? text_dup(name) : NULL;
     return 0;
 }
 

@@ -305,9 +305,10 @@ void request_record_clear(struct request_record *record);
 void request_records_clear(struct request_records *records);
 
 /* Adds a waiting request, unless one from the same file was ever added, or the domain's last
- * waiting one asks for the same (tier, targets): *id is that one's then. With the reason "tier" it
- * cancels the domain's waiting ones of that reason. Of the record, what
- * stands before `state`, and created, count. */
+ * waiting one asks for the same (tier, targets): *id is that one's then, and a user's wish takes it
+ * over, with its bandwidth and as if it had never been tried. With the reason "tier" it cancels the
+ * domain's waiting ones of that reason. Of the record, what stands before `state`, and created,
+ * count. */
 int journal_request_add(struct journal *journal, const struct request_record *record, int64_t *id,
                         struct error *error) MUST_CHECK;
 enum request_selection {

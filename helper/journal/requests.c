@@ -44,23 +44,40 @@ static int find_one(struct journal *journal, sqlite3_stmt *statement, int64_t *i
     return found;
 }
 
-/* 1: *id is the request that came from the same file, or that asks for the same and still waits. A
- * running one is not that: it may have passed by what is asked for now. */
-static int find_same(struct journal *journal, const struct request_record *record, int64_t *id,
-                     struct error *error)
+/* 1: *id is the request that came from the same file. */
+static int find_taken(struct journal *journal, const struct request_record *record, int64_t *id,
+                      struct error *error)
 {
-    AUTO_STATEMENT by_file = journal_prepare(
+    AUTO_STATEMENT statement = journal_prepare(
         journal, error, "SELECT request FROM request_files WHERE file=?", "t", record->file);
-    int found = find_one(journal, by_file, id, error);
-    if (found != 0)
-        return found;
-    AUTO_STATEMENT waiting = journal_prepare(
+    return find_one(journal, statement, id, error);
+}
+
+/* 1: *id is the request that asks for the same and still waits. A running one is not that: it may
+ * have passed by what is asked for now. */
+static int find_waiting(struct journal *journal, const struct request_record *record, int64_t *id,
+                        struct error *error)
+{
+    AUTO_STATEMENT statement = journal_prepare(
         journal, error,
         "SELECT id FROM requests r WHERE state=?1 AND uuid=?2 AND tier IS ?3 AND targets IS ?4"
         " AND NOT EXISTS (SELECT 1 FROM requests n WHERE n.state=?1 AND n.uuid=?2 AND n.id>r.id)"
         " ORDER BY id LIMIT 1",
         "ittt", (int64_t)REQUEST_WAITING, record->uuid, record->tier, record->targets);
-    return find_one(journal, waiting, id, error);
+    return find_one(journal, statement, id, error);
+}
+
+/* A user's word is the last: he may have mended what an earlier attempt failed by, and what he asks
+ * for is moved while it is off. */
+static int take_over(struct journal *journal, const struct request_record *record, int64_t id,
+                     struct error *error)
+{
+    return text_equal(record->reason, "user")
+               ? journal_run(journal, error,
+                             "UPDATE requests SET reason='user', bandwidth=?, attempts=0,"
+                             " not_before=0, message=NULL, hint=NULL, updated=? WHERE id=?",
+                             "iii", (int64_t)record->bandwidth, journal_now_ms() / 1000, id)
+               : 0;
 }
 
 /* A domain's metadata names one tier: the last one counts. */
@@ -91,15 +108,25 @@ static int insert(struct journal *journal, const struct request_record *record, 
     return 0;
 }
 
+static int add_or_join(struct journal *journal, const struct request_record *record, int64_t *id,
+                       struct error *error)
+{
+    int found = find_waiting(journal, record, id, error);
+    if (found == 1)
+        return take_over(journal, record, *id, error);
+    return found < 0 || forget_older_tiers(journal, record, error) < 0
+               ? -1
+               : insert(journal, record, id, error);
+}
+
 int journal_request_add(struct journal *journal, const struct request_record *record, int64_t *id,
                         struct error *error)
 {
     AUTO_ROLLBACK struct transaction transaction = {0};
     if (transaction_begin(&transaction, journal, error) < 0)
         return -1;
-    int found = find_same(journal, record, id, error);
-    if (found < 0 || (found == 0 && (forget_older_tiers(journal, record, error) < 0 ||
-                                     insert(journal, record, id, error) < 0)))
+    int found = find_taken(journal, record, id, error);
+    if (found < 0 || (found == 0 && add_or_join(journal, record, id, error) < 0))
         return -1;
     /* The file may come once more, should the caller die before he has removed it: then this
      * request may have been carried out, and must not be a second time. */

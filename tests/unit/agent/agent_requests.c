@@ -209,6 +209,34 @@ static void moves_at_a_user_s_wish_what_is_off(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+/* Its metadata have asked for the same already, which waits for a start. */
+static void a_user_s_wish_is_not_swallowed(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = fake_define(stage->host, 1, "db1");
+    agent_start(stage);
+    ask_for(stage, db->uuid, "tier", "gold", time(NULL));
+    expect_requests(stage, db, "waiting: waits for its start");
+    ask(stage, db, "gold", NULL);
+    expect_requests(stage, db, "done");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
+static void asking_anew_begins_anew(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = fake_define(stage->host, 1, "db1");
+    write_policy(stage, "limits: {retries: 2, retry_pause: 1h}\n");
+    write_script(stage, "move", "say virt-pivot: error: pool is full;exit 1");
+    agent_start(stage);
+    ask(stage, db, NULL, NULL);
+    expect_requests(stage, db, "waiting: attempt 1 of 3 failed: pool is full");
+    write_script(stage, "move", "exit 0");
+    ask(stage, db, NULL, NULL);
+    expect_requests(stage, db, "done");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void waits_for_what_libvirt_does(void **state)
 {
     struct stage *stage = *state;
@@ -371,6 +399,8 @@ int main(void)
         STAGED(moves_of_others_count_too),
         STAGED(one_domain_is_never_moved_twice_at_once),
         STAGED(moves_at_a_user_s_wish_what_is_off),
+        STAGED(a_user_s_wish_is_not_swallowed),
+        STAGED(asking_anew_begins_anew),
         STAGED(waits_for_what_libvirt_does),
         STAGED(a_migration_that_never_came_is_cancelled),
         STAGED(garbage_is_set_aside),

@@ -132,6 +132,56 @@ static void the_same_wish_is_one_while_it_waits(void **state)
     assert_requests(desk->journal, REQUESTS_ALL, NULL, "1 2 3 4 5 6 7 8 9");
 }
 
+static int64_t add_with(struct journal *journal, const char *file, const char *reason,
+                        uint64_t bandwidth)
+{
+    const struct request_record record = {
+        .file = (char *)file,
+        .uuid = (char *)UUID_1,
+        .reason = (char *)reason,
+        .tier = (char *)"gold",
+        .bandwidth = bandwidth,
+    };
+    int64_t id = 0;
+    OK(journal_request_add(journal, &record, &id, why));
+    return id;
+}
+
+static void put_off(struct journal *journal, int64_t id)
+{
+    CLEANUP(request_record_clear) struct request_record record = read_one(journal, id);
+    record.attempts = 3;
+    record.not_before = 1800000000;
+    record.message = text_dup("attempt 3 of 6 failed: pool is full");
+    record.hint = text_dup("make room");
+    OK(journal_request_update(journal, &record, why));
+}
+
+#define ASSERT_WISH(expected)                                                                      \
+    assert_query(desk->folder,                                                                     \
+                 "SELECT reason, bandwidth, attempts, not_before, message IS NULL, hint IS NULL"   \
+                 " FROM requests",                                                                 \
+                 expected)
+
+/* Whoever asks by name wants it now, as he says. */
+static void a_user_takes_over_what_waits(void **state)
+{
+    const struct desk *desk = *state;
+    int64_t id = add_with(desk->journal, NULL, "tier", 0);
+    put_off(desk->journal, id);
+    assert_int_equal(add_with(desk->journal, NULL, "tier", 0), id);
+    ASSERT_WISH("tier 0 3 1800000000 0 0");
+    assert_int_equal(add_with(desk->journal, "1.json", "user", 10), id);
+    ASSERT_WISH("user 10 0 0 1 1");
+    /* The same file is no new wish, and the agent's own say less than his. */
+    put_off(desk->journal, id);
+    assert_int_equal(add_with(desk->journal, "1.json", "user", 10), id);
+    assert_int_equal(add_with(desk->journal, NULL, "start", 0), id);
+    ASSERT_WISH("user 10 3 1800000000 0 0");
+    assert_int_equal(add_with(desk->journal, "2.json", "user", 0), id);
+    ASSERT_WISH("user 0 0 0 1 1");
+}
+
 /* Whoever asks once more after it began, or ended, wants it once more. */
 static void a_wish_that_does_not_wait_is_another(void **state)
 {
@@ -403,6 +453,7 @@ int main(void)
         WITH_DESK(a_new_request),
         WITH_DESK(what_is_not_known_stays_so),
         WITH_DESK(the_same_wish_is_one_while_it_waits),
+        WITH_DESK(a_user_takes_over_what_waits),
         WITH_DESK(a_wish_that_does_not_wait_is_another),
         WITH_DESK(the_same_file_is_one_for_ever),
         WITH_DESK(any_text_comes_back),

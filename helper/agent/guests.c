@@ -225,7 +225,7 @@ static int list_all(struct agent *agent, struct error *error)
     if (result == 0) {
         forget_gone(agent);
         for (size_t i = 0; i < uuids.count; i++)
-            guest_of(agent, uuids.items[i].text);
+            guest_of(agent, uuids.items[i].text)->known = true; /* also if no more can be told */
         for (size_t i = 0; i < agent->guests.count; i++)
             agent->guests.items[i].dirty = true;
         agent->look_at = agent->now + LOOK_SECONDS;

@@ -227,7 +227,7 @@ static struct schedule_decision decide(struct agent *agent, const struct host_vi
     return schedule_decide(record, &facts);
 }
 
-/* Its state is looked at anew before anything is done, or when it was never looked at. */
+/* Its state is looked at anew before it is moved or given up, or when it was never looked at. */
 static int refresh(struct agent *agent, const struct request_record *record)
 {
     AUTO_ERROR struct error error = {0};
@@ -281,7 +281,8 @@ static void act(struct agent *agent, struct host_view *view, struct request_reco
 {
     struct schedule_decision decision = decide(agent, view, record);
     bool unseen = agent->connected && guest_of(agent, record->uuid)->dirty;
-    if ((decision.act == SCHEDULE_RUN || unseen) && record->state == REQUEST_WAITING) {
+    bool decisive = decision.act == SCHEDULE_RUN || decision.act == SCHEDULE_CANCEL;
+    if ((decisive || unseen) && record->state == REQUEST_WAITING) {
         if (refresh(agent, record) < 0)
             return;
         decision = decide(agent, view, record);

@@ -273,6 +273,39 @@ static void a_migration_that_never_came_is_cancelled(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+static void a_domain_whose_qemu_is_mute_is_here(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = fake_define(stage->host, 1, "db1");
+    db->mute = true;
+    fake_start(stage->host, db);
+    ask_for(stage, db->uuid, "migrate", NULL, time(NULL) - 901);
+    agent_start(stage);
+    expect_requests(stage, db, "waiting: waits for its start");
+    db->mute = false;
+    fake_event(stage->host, db, false);
+    expect_requests(stage, db, "done");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
+/* No event tells of it. */
+static void a_domain_that_came_unseen_is_seen_before_its_request_ends(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain db = {.uuid = "00000000-0000-4000-8000-000000000001", .name = "db1"};
+    struct fake_domain *other = fake_define(stage->host, 2, "other");
+    ask_for(stage, db.uuid, "migrate", NULL, time(NULL) - 896);
+    agent_start(stage);
+    expect_requests(stage, &db, "waiting: waits for its migration to this host");
+    fake_event(stage->host, other, false);
+    usleep(500000);
+    fake_host_lock(stage->host);
+    fake_define(stage->host, 1, "db1")->active = true;
+    fake_host_unlock(stage->host);
+    expect_requests(stage, &db, "done");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void garbage_is_set_aside(void **state)
 {
     struct stage *stage = *state;
@@ -403,6 +436,8 @@ int main(void)
         STAGED(asking_anew_begins_anew),
         STAGED(waits_for_what_libvirt_does),
         STAGED(a_migration_that_never_came_is_cancelled),
+        STAGED(a_domain_whose_qemu_is_mute_is_here),
+        STAGED(a_domain_that_came_unseen_is_seen_before_its_request_ends),
         STAGED(garbage_is_set_aside),
         STAGED(a_broken_policy_is_said_once_and_waited_for),
         STAGED(nothing_new_while_the_policy_is_broken),

@@ -22,6 +22,7 @@ struct fake_disk {
 
 struct fake_domain {
     bool exists, active, arriving;
+    bool mute; /* its QEMU does not answer libvirt */
     char uuid[VIRT_UUID_TEXT], name[64], job[32];
     int id;
     struct fake_disk disks[FAKE_DISKS];

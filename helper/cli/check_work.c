@@ -36,14 +36,12 @@ static size_t count_open(const struct request_views *views)
 static void check_failed(struct check_report *report, const struct request_record *record)
 {
     AUTO_FREE char *subject = text_format("request %" PRId64, record->id);
+    AUTO_FREE char *hint = request_hint(record);
     check_add(report, CHECK_WARNING, subject, "of domain '%s' (%s%s%s) failed: %s",
               request_domain(record), record->reason, record->tier ? ", tier " : "",
               record->tier ? record->tier : "",
               record->message ? record->message : "nobody knows why");
-    check_hint(report,
-               "%s%s'virt-pivot move %s --queue' tries again, 'virt-pivot cancel %s' forgets it",
-               record->hint ? record->hint : "", record->hint ? "; " : "", request_domain(record),
-               request_domain(record));
+    check_hint(report, "%s", hint);
 }
 
 static void check_bad_files(struct check *check)

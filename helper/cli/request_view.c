@@ -120,6 +120,25 @@ char *request_view_next_try(const struct request_view *view, int64_t now)
     return text_format("in %s", pause);
 }
 
+char *request_hint(const struct request_record *record)
+{
+    AUTO_BUFFER struct buffer text = {0};
+    AUTO_FREE char *targets = text_dup(record->targets);
+    char *rest = targets;
+    if (record->hint)
+        buffer_format(&text, "%s; ", record->hint);
+    buffer_format(&text, "'virt-pivot move %s", request_domain(record));
+    for (char *target = strsep(&rest, ","); target; target = strsep(&rest, ","))
+        buffer_format(&text, " --disk %s", target);
+    if (record->tier)
+        buffer_format(&text, " --tier %s", record->tier);
+    if (record->bandwidth)
+        buffer_format(&text, " --bandwidth %" PRIu64, record->bandwidth);
+    buffer_format(&text, " --queue' tries again, 'virt-pivot cancel %s' forgets it",
+                  request_domain(record));
+    return buffer_take(&text);
+}
+
 /* ---- JSON ---- */
 
 static struct json_object *text_or_null(const char *text)

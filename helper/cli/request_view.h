@@ -33,6 +33,9 @@ char *request_view_why(const struct request_view *view) MUST_CHECK;
 /* "in 45 s", "now"; NULL unless it waits. */
 char *request_view_next_try(const struct request_view *view, int64_t now) MUST_CHECK;
 
+/* What to do about a failed one: its own hint, and how to ask for the very same again. */
+char *request_hint(const struct request_record *record) MUST_CHECK;
+
 struct json_object;
 /* An array. */
 struct json_object *request_views_json(const struct request_views *views) MUST_CHECK;

@@ -229,11 +229,7 @@ static void print_requests(const struct request_views *views, FILE *file)
         const struct request_record *record = &views->items[i].record;
         if (record->state != REQUEST_FAILED)
             continue;
-        AUTO_FREE char *hint =
-            record->hint ? text_dup(record->hint)
-                         : text_format("'virt-pivot move %s --queue' tries again, 'virt-pivot "
-                                       "cancel %s' forgets it",
-                                       request_domain(record), request_domain(record));
+        AUTO_FREE char *hint = request_hint(record);
         AUTO_FREE char *printable = cli_printable(hint);
         fprintf(file, "request %" PRId64 ": hint: %s\n", record->id, printable);
     }

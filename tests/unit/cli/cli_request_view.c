@@ -99,6 +99,28 @@ static void a_domain_is_known_by_name_and_by_uuid(void **state UNUSED)
     assert_string_equal(request_domain(&view.record), "db1");
 }
 
+static void assert_hint(const struct request_view *view, const char *expected)
+{
+    AUTO_FREE char *hint = request_hint(&view->record);
+    assert_string_equal(hint, expected);
+}
+
+/* Anything else that ends well would hide that this one has failed. */
+static void the_hint_asks_for_the_very_same(void **state UNUSED)
+{
+    struct request_view view = waiting(0);
+    assert_hint(&view, "'virt-pivot move " UUID " --queue' tries again, 'virt-pivot cancel " UUID
+                       "' forgets it");
+    view.record.domain = "db1";
+    view.record.tier = "gold";
+    view.record.targets = "vda,vdb";
+    view.record.bandwidth = 1048576;
+    view.record.hint = "make room";
+    assert_hint(&view, "make room; 'virt-pivot move db1 --disk vda --disk vdb --tier gold"
+                       " --bandwidth 1048576 --queue' tries again, 'virt-pivot cancel db1' forgets "
+                       "it");
+}
+
 /* ---- JSON ---- */
 
 static struct json_object *json_of(struct request_view view)
@@ -232,6 +254,7 @@ int main(void)
         cmocka_unit_test(why_is_the_message_the_move_or_the_missing_agent),
         cmocka_unit_test(a_failed_one_is_not_open),
         cmocka_unit_test(a_domain_is_known_by_name_and_by_uuid),
+        cmocka_unit_test(the_hint_asks_for_the_very_same),
         cmocka_unit_test(what_is_not_known_is_null),
         cmocka_unit_test(disks_are_an_array),
         cmocka_unit_test(one_in_the_queue_has_no_number_and_no_next_try),

@@ -95,8 +95,13 @@ class Status(TestCase):
                       "'virt-pivot cancel db1' forgets it", result.out)
         self.assertNotIn("no agent runs", result.out)  # it would do nothing about it
         self.assert_exit(0, self.vp("status", "db1"))
+        number = self.agent.add("db1", "tier", "gold", "vda,vdb")
+        self.agent.do(f"fail {number} the pool is gone")
         self.agent.do(f"hint {number} make the pool again")
-        self.assertIn(f"request {number}: hint: make the pool again", self.vp("status").out)
+        hint = ("make the pool again; 'virt-pivot move db1 --disk vda --disk vdb --tier gold --queue' "
+                "tries again, 'virt-pivot cancel db1' forgets it")
+        self.assertIn(f"request {number}: hint: {hint}", self.vp("status").out)
+        self.assertIn(hint, self.vp("check").out)
 
     def test_of_one_domain_by_name_and_uuid(self):
         self.agent.add("db1")

@@ -122,14 +122,6 @@ static int learn(struct agent *agent, const struct move_record *record, struct c
     return 0;
 }
 
-static bool has_request(struct agent *agent, const char *uuid)
-{
-    AUTO_ERROR struct error error = {0};
-    CLEANUP(request_records_clear) struct request_records records = {0};
-    return journal_requests(agent->journal, REQUESTS_OPEN, uuid, &records, &error) == 0 &&
-           records.count > 0;
-}
-
 static void begin_if_due(struct agent *agent, const struct move_record *record, struct chore *chore,
                          bool *busy)
 {
@@ -137,7 +129,7 @@ static void begin_if_due(struct agent *agent, const struct move_record *record, 
     if (chore->not_before <= agent->now && !*busy &&
         text_equal(record->uri, virt_uri(agent->virt)) &&
         !journal_is_locked(agent->journal, record->uuid, &pid) &&
-        !(chore->verify && has_request(agent, record->uuid))) {
+        !(chore->verify && guest_is_pressing(agent, record->uuid))) {
         begin(agent, record, chore);
         *busy = true;
     }
@@ -176,7 +168,7 @@ static void yield(struct agent *agent)
     for (size_t i = 0; i < agent->children.count; i++) {
         const struct child *child = &agent->children.items[i];
         struct chore *chore = child->verify ? find_chore(agent, child->move, true) : NULL;
-        if (!chore || child->ended || chore->yielded || !has_request(agent, child->uuid))
+        if (!chore || child->ended || chore->yielded || !guest_is_pressing(agent, child->uuid))
             continue;
         chore->yielded = kill(child->pid, SIGTERM) == 0;
     }

@@ -33,6 +33,12 @@ const char *guest_name(struct agent *agent, const char *uuid)
     return guest && guest->name ? guest->name : uuid;
 }
 
+bool guest_is_pressing(struct agent *agent, const char *uuid)
+{
+    const struct guest *guest = find(&agent->guests, uuid);
+    return guest && guest->pressing;
+}
+
 static void guest_clear(struct guest *guest)
 {
     free(guest->name);

@@ -41,6 +41,7 @@ struct guest {
     char *name; /* NULL: not known */
     bool dirty; /* something happened: look again */
     bool known, active, arriving, migrated;
+    bool pressing; /* a request of it is carried out, or only waits for who is at work on it */
     char *job;
     int id;
     int64_t missing_since;
@@ -137,6 +138,8 @@ bool watch_has_left(void *opaque, const char *uuid, int64_t since);
 struct guest *guest_of(struct agent *agent, const char *uuid);
 /* Its name for people, or the UUID. */
 const char *guest_name(struct agent *agent, const char *uuid);
+/* Whether a request of the domain is pressing. */
+bool guest_is_pressing(struct agent *agent, const char *uuid);
 void guests_clear(struct guests *guests);
 /* Looks at every domain of which something changed: what it is, its disks' sizes, what its run and
  * its tier ask for. */

@@ -200,14 +200,14 @@ static bool is_recovered(const struct agent *agent, const char *uuid)
     return false;
 }
 
-static struct schedule_decision decide(struct agent *agent, const struct host_view *view,
-                                       const struct request_record *record)
+static struct schedule_facts facts_of(struct agent *agent, const struct host_view *view,
+                                      const struct request_record *record)
 {
     int pid = 0;
     const struct guest *guest = guest_of(agent, record->uuid);
     const struct policy *policy = agent->rulebook.policy;
     bool own = contains(&view->at_work, record->uuid);
-    const struct schedule_facts facts = {
+    return (struct schedule_facts){
         .now = agent->now,
         .connected = agent->connected,
         .policy = agent->rulebook.valid,
@@ -224,6 +224,12 @@ static struct schedule_decision decide(struct agent *agent, const struct host_vi
                 is_recovered(agent, record->uuid),
         .moves = (unsigned)(view->at_work.count - own),
     };
+}
+
+static struct schedule_decision decide(struct agent *agent, const struct host_view *view,
+                                       const struct request_record *record)
+{
+    const struct schedule_facts facts = facts_of(agent, view, record);
     return schedule_decide(record, &facts);
 }
 
@@ -310,6 +316,14 @@ static void act(struct agent *agent, struct host_view *view, struct request_reco
     }
 }
 
+/* For the chores, which make way for it. */
+static void note_pressing(struct agent *agent, const struct host_view *view,
+                          const struct request_record *record)
+{
+    const struct schedule_facts facts = facts_of(agent, view, record);
+    guest_of(agent, record->uuid)->pressing |= schedule_is_pressing(record, &facts);
+}
+
 void requests_look(struct agent *agent, const struct move_records *unfinished)
 {
     AUTO_ERROR struct error error = {0};
@@ -318,8 +332,11 @@ void requests_look(struct agent *agent, const struct move_records *unfinished)
         agent_storage_trouble(agent, &error);
         return;
     }
+    for (size_t i = 0; i < agent->guests.count; i++)
+        agent->guests.items[i].pressing = false;
     for (size_t i = 0; i < view.open.count; i++) {
         act(agent, &view, &view.open.items[i]);
+        note_pressing(agent, &view, &view.open.items[i]);
         notify_alive(&agent->voice);
     }
     agent->open_requests = view.open.count;

@@ -76,6 +76,14 @@ struct schedule_decision schedule_decide(const struct request_record *request,
     }
 }
 
+bool schedule_is_pressing(const struct request_record *request, const struct schedule_facts *facts)
+{
+    struct schedule_facts alone = *facts;
+    alone.busy = alone.carried = false;
+    return request->state == REQUEST_RUNNING ||
+           schedule_decide(request, &alone).act == SCHEDULE_RUN;
+}
+
 /* ---- what an attempt's end means ---- */
 
 int64_t schedule_pause(uint64_t first, unsigned attempts)

@@ -41,6 +41,9 @@ struct schedule_decision {
 struct schedule_decision schedule_decide(const struct request_record *request,
                                          const struct schedule_facts *facts);
 
+/* Whether it is carried out, or would be if nobody were at work on its domain. */
+bool schedule_is_pressing(const struct request_record *request, const struct schedule_facts *facts);
+
 /* How an attempt went. */
 struct schedule_end {
     int64_t now;

@@ -133,6 +133,38 @@ static void compared_when_that_was_put_off(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+static void what_could_be_moved_now_comes_first(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = guest(stage, 1, "db");
+    unverified_move(stage, db);
+    write_script(stage, "verify", "lock;wait go;exit 0");
+    agent_start(stage);
+    expect_calls(stage, "begin verify", 1);
+    ask(stage, db, NULL, NULL);
+    expect_requests(stage, db, "done");
+    assert_int_equal(count_calls(stage, "end verify"), 0);
+    assert_int_equal(agent_stop(stage), 0);
+}
+
+/* It may wait for days. */
+static void what_waits_for_its_guest_does_not(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = fake_define(stage->host, 1, "db");
+    unverified_move(stage, db);
+    write_script(stage, "verify", "lock;wait go;exit 0");
+    ask_for(stage, db->uuid, "tier", "gold", time(NULL));
+    agent_start(stage);
+    expect_requests(stage, db, "waiting: waits for its start");
+    expect_calls(stage, "begin verify", 1);
+    fake_event(stage->host, db, false);
+    usleep(500000);
+    write_file(stage, "go", "");
+    expect_said(stage, "it is equal to its sources");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void a_difference_is_an_error(void **state)
 {
     struct stage *stage = *state;
@@ -172,6 +204,8 @@ int main(void)
         STAGED(put_off_when_it_fails),
         STAGED(not_while_somebody_is_at_the_domain),
         STAGED(compared_when_that_was_put_off),
+        STAGED(what_could_be_moved_now_comes_first),
+        STAGED(what_waits_for_its_guest_does_not),
         STAGED(a_difference_is_an_error),
         STAGED(not_what_a_user_has_cancelled),
     };

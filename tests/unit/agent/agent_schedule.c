@@ -50,6 +50,27 @@ static void runs_when_nothing_is_in_the_way(void **state UNUSED)
     expect(&request, &facts, SCHEDULE_RUN, NULL, SCHEDULE_NEVER);
 }
 
+static void presses_when_only_its_domain_is_busy(void **state UNUSED)
+{
+    struct request_record request = waiting();
+    struct schedule_facts facts = fair_facts();
+    assert_true(schedule_is_pressing(&request, &facts));
+    facts.busy = facts.carried = true;
+    assert_true(schedule_is_pressing(&request, &facts));
+    facts.policy = false;
+    assert_false(schedule_is_pressing(&request, &facts));
+    facts.policy = true;
+    facts.moves = facts.per_host;
+    assert_false(schedule_is_pressing(&request, &facts));
+    facts.moves = 0;
+    request.not_before = NOW + 1;
+    assert_false(schedule_is_pressing(&request, &facts));
+    request.state = REQUEST_RUNNING;
+    assert_true(schedule_is_pressing(&request, &facts));
+    request.state = REQUEST_DONE;
+    assert_false(schedule_is_pressing(&request, &facts));
+}
+
 static void each_obstacle_is_named(void **state UNUSED)
 {
     struct {
@@ -339,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_when_nothing_is_in_the_way),
+        cmocka_unit_test(presses_when_only_its_domain_is_busy),
         cmocka_unit_test(each_obstacle_is_named),
         cmocka_unit_test(a_pause_is_kept_whatever_else_is),
         cmocka_unit_test(a_domain_that_is_not_here_is_waited_for),

@@ -255,12 +255,21 @@ static int learn_whether_new(struct agent *agent, struct error *error)
     return 0;
 }
 
+/* A migration may take hours, and what it brings is known for an arrival. */
+static bool any_to_look_at(const struct guests *guests)
+{
+    for (size_t i = 0; i < guests->count; i++)
+        if (guests->items[i].dirty && !guests->items[i].arriving)
+            return true;
+    return false;
+}
+
 /* A newcomer's first look is over when nothing of it is left to do. One that is killed before that
  * begins anew, and asks for nothing either. */
 static void end_first_look(struct agent *agent)
 {
     AUTO_ERROR struct error error = {0};
-    if (!agent->newcomer || agent->any_dirty || !agent->rulebook.policy)
+    if (!agent->newcomer || any_to_look_at(&agent->guests) || !agent->rulebook.policy)
         return;
     if (journal_see(agent->journal, FIRST_LOOK, &(struct sighting){0}, &error) < 0)
         agent_storage_trouble(agent, &error);

@@ -49,6 +49,22 @@ static void a_start_is_a_request(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+static void a_guest_on_its_way_does_not_prolong_the_first_look(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *coming = fake_define(stage->host, 1, "coming");
+    struct fake_domain *db = fake_define(stage->host, 2, "db1");
+    coming->arriving = true;
+    fake_start(stage->host, coming);
+    write_policy(stage, "triggers: {on_start: true}\n");
+    agent_start(stage);
+    let_it_look(stage, db);
+    fake_start(stage->host, db);
+    expect_requests(stage, db, "done");
+    assert_int_equal(count_requests(stage), 1);
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void no_request_without_the_trigger(void **state)
 {
     struct stage *stage = *state;
@@ -359,6 +375,7 @@ int main(void)
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, stage_open, stage_close)
     const struct CMUnitTest tests[] = {
         STAGED(a_start_is_a_request),
+        STAGED(a_guest_on_its_way_does_not_prolong_the_first_look),
         STAGED(no_request_without_the_trigger),
         STAGED(a_first_look_that_was_cut_short_begins_anew),
         STAGED(starts_are_seen_once_there_is_a_policy),

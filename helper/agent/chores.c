@@ -109,15 +109,16 @@ static void begin(struct agent *agent, const struct move_record *record, struct 
 }
 
 /* Its grace may be long: each look costs a read of the whole story, so the answer is kept. */
-static int learn(struct agent *agent, const struct move_record *record, struct chore *chore,
-                 struct error *error)
+static int learn(struct agent *agent, struct chore *chore, struct error *error)
 {
+    CLEANUP(move_record_clear) struct move_record record = {0};
     int64_t due = 0;
     bool wants = false;
-    if (move_retire_due(agent->journal, record, &wants, &due, error) < 0)
+    if (journal_read(agent->journal, chore->move, &record, error) < 0 ||
+        move_retire_due(agent->journal, &record, &wants, &due, error) < 0)
         return -1;
-    chore->phase = record->phase;
-    chore->begun = record->begun;
+    chore->phase = record.phase;
+    chore->begun = record.begun;
     chore->not_before = wants ? due : SCHEDULE_NEVER;
     return 0;
 }
@@ -142,7 +143,7 @@ static void look_at(struct agent *agent, const struct move_record *record, bool 
     AUTO_ERROR struct error error = {0};
     struct chore *chore = chore_of(agent, record->id, false);
     bool changed = chore->phase != record->phase || chore->begun != record->begun;
-    if (changed && !is_child(agent, record->id) && learn(agent, record, chore, &error) < 0) {
+    if (changed && !is_child(agent, record->id) && learn(agent, chore, &error) < 0) {
         trouble_is(&chore->trouble, &agent->voice, chore_noun(false), &error);
         chore->not_before = agent->now + LOOK_SECONDS;
     }
@@ -181,8 +182,8 @@ void chores_look(struct agent *agent)
     CLEANUP(move_records_clear) struct move_records unverified = {0};
     if (!agent->connected)
         return;
-    if (journal_list(agent->journal, MOVES_UNRETIRED, NULL, &records, &error) < 0 ||
-        journal_list(agent->journal, MOVES_UNVERIFIED, NULL, &unverified, &error) < 0) {
+    if (journal_glance(agent->journal, MOVES_UNRETIRED, &records, &error) < 0 ||
+        journal_glance(agent->journal, MOVES_UNVERIFIED, &unverified, &error) < 0) {
         agent_storage_trouble(agent, &error);
         return;
     }

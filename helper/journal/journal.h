@@ -115,6 +115,10 @@ enum journal_selection {
 int journal_list(struct journal *journal, enum journal_selection selection, const char *uuid,
                  struct move_records *records, struct error *error) MUST_CHECK;
 
+/* The same of all domains, for who looks often: only id, uuid, domain, uri, phase and begun. */
+int journal_glance(struct journal *journal, enum journal_selection selection,
+                   struct move_records *records, struct error *error) MUST_CHECK;
+
 /* When the guest was safe on its new disks, and those proven, the last time that was so; of a move
  * that never came so far, when it was last written to. Seconds since the epoch. */
 int journal_ended(struct journal *journal, const struct move_record *record, int64_t *ended,

@@ -53,19 +53,18 @@ int journal_create(struct journal *journal, const struct move_record *record, in
     return transaction_commit(&transaction, error);
 }
 
-#define MOVE_COLUMNS                                                                               \
-    "id, uuid, domain, uri, phase, begun, plan, live, definition, definition_file, message, hint," \
-    " created, updated, pid, "
+#define GLANCE_COLUMNS "id, uuid, domain, uri, phase, begun"
 
 /* An older journal that was opened for reading does not have all columns. */
-static char *select_moves(const struct journal *journal, const char *condition)
+static char *move_columns(const struct journal *journal)
 {
-    return text_format("SELECT " MOVE_COLUMNS "%s, %s FROM moves WHERE %s",
+    return text_format(GLANCE_COLUMNS ", plan, live, definition, definition_file, message, hint,"
+                                      " created, updated, pid, %s, %s",
                        journal->version < 2 ? "0" : "kind",
-                       journal->version < 3 ? "0, 0, 0" : "undoes, held, pause", condition);
+                       journal->version < 3 ? "0, 0, 0" : "undoes, held, pause");
 }
 
-static void read_move(sqlite3_stmt *row, struct move_record *record)
+static void read_glance(sqlite3_stmt *row, struct move_record *record)
 {
     *record = (struct move_record){
         .id = sqlite3_column_int64(row, 0),
@@ -74,26 +73,32 @@ static void read_move(sqlite3_stmt *row, struct move_record *record)
         .uri = journal_text(row, 3),
         .phase = (enum move_phase)sqlite3_column_int(row, 4),
         .begun = (enum move_phase)sqlite3_column_int(row, 5),
-        .plan = journal_text(row, 6),
-        .live = journal_text(row, 7),
-        .definition = journal_text(row, 8),
-        .definition_file = journal_text(row, 9),
-        .message = journal_text(row, 10),
-        .hint = journal_text(row, 11),
-        .created = sqlite3_column_int64(row, 12),
-        .updated = sqlite3_column_int64(row, 13),
-        .pid = sqlite3_column_int(row, 14),
-        .kind = (enum move_kind)sqlite3_column_int(row, 15),
-        .undoes = sqlite3_column_int64(row, 16),
-        .held = sqlite3_column_int64(row, 17),
-        .pause = (uint64_t)sqlite3_column_int64(row, 18),
     };
+}
+
+static void read_move(sqlite3_stmt *row, struct move_record *record)
+{
+    read_glance(row, record);
+    record->plan = journal_text(row, 6);
+    record->live = journal_text(row, 7);
+    record->definition = journal_text(row, 8);
+    record->definition_file = journal_text(row, 9);
+    record->message = journal_text(row, 10);
+    record->hint = journal_text(row, 11);
+    record->created = sqlite3_column_int64(row, 12);
+    record->updated = sqlite3_column_int64(row, 13);
+    record->pid = sqlite3_column_int(row, 14);
+    record->kind = (enum move_kind)sqlite3_column_int(row, 15);
+    record->undoes = sqlite3_column_int64(row, 16);
+    record->held = sqlite3_column_int64(row, 17);
+    record->pause = (uint64_t)sqlite3_column_int64(row, 18);
 }
 
 int journal_read(struct journal *journal, int64_t id, struct move_record *record,
                  struct error *error)
 {
-    AUTO_FREE char *sql = select_moves(journal, "id=?");
+    AUTO_FREE char *columns = move_columns(journal);
+    AUTO_FREE char *sql = text_format("SELECT %s FROM moves WHERE id=?", columns);
     AUTO_STATEMENT statement = journal_prepare(journal, error, sql, "i", id);
     int found = statement ? journal_next(journal, statement, error) : -1;
     if (found == 0) {
@@ -135,24 +140,39 @@ static_assert(PHASE_REDEFINED == 9 && DISK_PIVOTED == 2 && VERDICT_EQUAL == 1 &&
                   VERDICT_DIFFERENT == 2,
               "what the text above says");
 
-int journal_list(struct journal *journal, enum journal_selection selection, const char *uuid,
-                 struct move_records *records, struct error *error)
+static int list(struct journal *journal, const char *columns,
+                void (*read_row)(sqlite3_stmt *, struct move_record *),
+                enum journal_selection selection, const char *uuid, struct move_records *records,
+                struct error *error)
 {
     const char *more = selection == MOVES_UNVERIFIED ? UNVERIFIED
                        : selection == MOVES_UNPROVEN ? UNPROVEN
                                                      : "";
     if (*more && journal->version < 3)
         return 0; /* nothing was compared then */
-    AUTO_FREE char *condition = text_format("(?1 IS NULL OR uuid=?1)%s ORDER BY id", more);
-    AUTO_FREE char *sql = select_moves(journal, condition);
+    AUTO_FREE char *sql = text_format(
+        "SELECT %s FROM moves WHERE (?1 IS NULL OR uuid=?1)%s ORDER BY id", columns, more);
     AUTO_STATEMENT statement = journal_prepare(journal, error, sql, "t", uuid);
     int found = statement ? 1 : -1;
     while (statement && (found = journal_next(journal, statement, error)) == 1) {
         if (!is_selected(selection, (enum move_phase)sqlite3_column_int(statement, 4)))
             continue;
-        read_move(statement, move_records_add(records));
+        read_row(statement, move_records_add(records));
     }
     return found;
+}
+
+int journal_list(struct journal *journal, enum journal_selection selection, const char *uuid,
+                 struct move_records *records, struct error *error)
+{
+    AUTO_FREE char *columns = move_columns(journal);
+    return list(journal, columns, read_move, selection, uuid, records, error);
+}
+
+int journal_glance(struct journal *journal, enum journal_selection selection,
+                   struct move_records *records, struct error *error)
+{
+    return list(journal, GLANCE_COLUMNS, read_glance, selection, NULL, records, error);
 }
 
 /* What was written about it since, its retirement too, does not count. */

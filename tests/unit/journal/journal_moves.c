@@ -124,6 +124,27 @@ static void lists(void **state)
     assert_list(desk->journal, MOVES_ALL, "nobody", "");
 }
 
+static void a_glance_reads_no_xml(void **state)
+{
+    const struct desk *desk = *state;
+    finish(desk->journal, new_move(desk->journal, UUID_1));
+    int64_t id = new_move(desk->journal, UUID_2);
+    OK(journal_begin(desk->journal, id, PHASE_LOCKED, why));
+    CLEANUP(move_records_clear) struct move_records records = {0};
+    CLEANUP(move_record_clear) struct move_record whole = {0};
+    OK(journal_glance(desk->journal, MOVES_UNFINISHED, &records, why));
+    OK(journal_read(desk->journal, id, &whole, why));
+    assert_int_equal(records.count, 1);
+    const struct move_record *record = &records.items[0];
+    assert_int_equal(record->id, id);
+    assert_string_equal(record->uuid, UUID_2);
+    assert_string_equal(record->domain, whole.domain);
+    assert_string_equal(record->uri, whole.uri);
+    assert_int_equal(record->phase, PHASE_PLANNED);
+    assert_int_equal(record->begun, PHASE_LOCKED);
+    assert_true(whole.plan && whole.live && !record->plan && !record->live);
+}
+
 /* ---- the story ---- */
 
 static void the_story_in_order(void **state)
@@ -301,6 +322,7 @@ int main(void)
         WITH_DESK(any_text_comes_back),
         WITH_DESK(a_large_record),
         WITH_DESK(lists),
+        WITH_DESK(a_glance_reads_no_xml),
         WITH_DESK(the_story_in_order),
         WITH_DESK(messages_are_replaced_and_cleared),
         WITH_DESK(a_definition_is_a_file_and_a_record),

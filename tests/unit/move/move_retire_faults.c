@@ -147,7 +147,7 @@ static void killed_twice(void **state UNUSED)
         CLEANUP(scene_close) struct retire_scene scene = {0};
         struct stage *stage = &scene.stage;
         scene_open(&scene, ways[way]);
-        for (long at = scene.calls.count / 2; at <= scene.calls.count; at += point_stride()) {
+        for (long at = scene.calls.count; at >= scene.calls.count / 2; at -= point_stride()) {
             struct stage_copy here = {0};
             stage_load(stage, &scene.copy);
             stage->world->events[0] = (struct fake_event){.deed = DEED_KILL, .at = at};

@@ -103,6 +103,8 @@ void cli_print_error(const struct cli *cli, const struct error *error);
 /* A copy in which control characters (of names and paths from outside) are '?', but for newlines.
  */
 char *cli_printable(const char *text) MUST_CHECK;
+/* To stdout, without what a terminal would obey. */
+void cli_print(const char *format, ...) PRINTF(1, 2);
 /* Talk, to stderr; nothing with --quiet. */
 void cli_say(const struct cli *cli, const char *format, ...) PRINTF(2, 3);
 /* The same, of what a move warns of. Opaque is the struct cli (const). */

@@ -3,6 +3,7 @@
 
 #include <locale.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 enum { OPTION_POLICY = 256, OPTION_STATE, OPTION_FORMAT, OPTION_HELP, OPTION_VERSION };
 
@@ -238,8 +239,16 @@ static const char *from_environment(const char *name, const char *otherwise)
     return text_empty(value) ? otherwise : value;
 }
 
+/* What is in memory are clusters' keys, and definitions with their passwords. */
+static void leave_no_core(void)
+{
+    const struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
+    leave_no_core();
     setlocale(LC_ALL, "");
     signal(SIGPIPE, SIG_IGN); /* a closed pager must not end a move */
     struct cli cli = {

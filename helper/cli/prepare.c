@@ -58,8 +58,8 @@ void print_plan(const struct cli *cli, const struct plan *plan)
 {
     static const char *const headers[] = {"DISK", "ACTION", "SOURCE",   "DESTINATION",
                                           "SIZE", "COPY",   "EXPECTED", "WHY"};
-    printf("Domain %s (%s), definition: %s (%s)\n\n", plan->domain, plan->uuid,
-           plan_strategy_word(plan->strategy), plan->strategy_reason);
+    cli_print("Domain %s (%s), definition: %s (%s)\n\n", plan->domain, plan->uuid,
+              plan_strategy_word(plan->strategy), plan->strategy_reason);
     CLEANUP(table_freep) struct table *table = table_new(headers, ARRAY_SIZE(headers));
     for (size_t i = 0; i < plan->disks.count; i++) {
         const struct plan_disk *disk = &plan->disks.items[i];

@@ -10,7 +10,7 @@ char *cli_printable(const char *text)
 {
     char *copy = text_dup(text);
     for (unsigned char *c = (unsigned char *)copy; *c; c++) {
-        if ((*c < 0x20 && *c != '\n') || *c == 0x7f)
+        if ((*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
             *c = '?';
         else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f)
             c[0] = c[1] = '?';
@@ -27,6 +27,16 @@ void cli_print_error(const struct cli *cli UNUSED, const struct error *error)
     AUTO_FREE char *hint = error->hint ? cli_printable(error->hint) : NULL;
     if (hint)
         fprintf(stderr, "virt-pivot: hint: %s\n", hint);
+}
+
+void cli_print(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    AUTO_FREE char *text = text_vformat(format, args);
+    va_end(args);
+    AUTO_FREE char *printable = cli_printable(text);
+    fputs(printable, stdout);
 }
 
 void cli_say(const struct cli *cli, const char *format, ...)

@@ -7,7 +7,7 @@
 
 /* After the other's end a demand of his to pause may still be on its way. */
 #define AFTERMATH_SECONDS 3
-#define PERSISTENCE_SECONDS 60
+#define PERSISTENCE_SECONDS 3600 /* libvirt's daemon may be away as long as its upgrade takes */
 #define POLL_MILLISECONDS 50
 
 struct charge {

@@ -117,29 +117,29 @@ static void print_head(const struct move_view *view)
     AUTO_FREE char *begun = format_time(record->created);
     AUTO_FREE char *took = took_cell(view);
     AUTO_FREE char *outcome = outcome_cell(view);
-    printf("Move %" PRId64 " of domain %s (%s)\n", record->id, record->domain, record->uuid);
-    printf("  kind        %s\n", move_view_kind(view));
+    cli_print("Move %" PRId64 " of domain %s (%s)\n", record->id, record->domain, record->uuid);
+    cli_print("  kind        %s\n", move_view_kind(view));
     if (record->undoes)
-        printf("  undoes      move %" PRId64 "\n", record->undoes);
-    printf("  begun       %s%s%s\n", begun, took ? ", took " : "", took ? took : "");
-    printf("  outcome     %s\n", outcome);
+        cli_print("  undoes      move %" PRId64 "\n", record->undoes);
+    cli_print("  begun       %s%s%s\n", begun, took ? ", took " : "", took ? took : "");
+    cli_print("  outcome     %s\n", outcome);
     if (has_strategy(view))
-        printf("  strategy    %s%s%s%s\n", plan_strategy_word(view->plan->strategy),
-               view->plan->strategy_reason ? " (" : "",
-               view->plan->strategy_reason ? view->plan->strategy_reason : "",
-               view->plan->strategy_reason ? ")" : "");
+        cli_print("  strategy    %s%s%s%s\n", plan_strategy_word(view->plan->strategy),
+                  view->plan->strategy_reason ? " (" : "",
+                  view->plan->strategy_reason ? view->plan->strategy_reason : "",
+                  view->plan->strategy_reason ? ")" : "");
     if (record->definition_file)
-        printf("  definition  saved as %s\n", record->definition_file);
+        cli_print("  definition  saved as %s\n", record->definition_file);
     if (record->pause)
-        printf("  pause       %" PRIu64 " ms, for the pivot\n", record->pause);
+        cli_print("  pause       %" PRIu64 " ms, for the pivot\n", record->pause);
     if (has_moved(view)) {
         AUTO_FREE char *contents = move_view_contents(view);
-        printf("  contents    %s\n", contents);
+        cli_print("  contents    %s\n", contents);
     }
     if (record->message)
-        printf("  message     %s\n", record->message);
+        cli_print("  message     %s\n", record->message);
     if (record->hint)
-        printf("  hint        %s\n", record->hint);
+        cli_print("  hint        %s\n", record->hint);
 }
 
 static char *latency_text(const struct disk_record *disk)
@@ -153,13 +153,14 @@ static char *latency_text(const struct disk_record *disk)
 static void print_proof(const struct disk_record *disk)
 {
     if (disk->verdict == VERDICT_EQUAL)
-        printf("    equal to its source, SHA-256 %s\n", disk->source_digest);
+        cli_print("    equal to its source, SHA-256 %s\n", disk->source_digest);
     if (disk->verdict == VERDICT_DIFFERENT)
-        printf("    DIFFERENT from its source, first at byte %" PRIu64 ", %" PRIu64
-               " pieces of 4 MiB; SHA-256 of the source %s, of the target %s\n",
-               disk->first_difference, disk->differing, disk->source_digest, disk->target_digest);
+        cli_print("    DIFFERENT from its source, first at byte %" PRIu64 ", %" PRIu64
+                  " pieces of 4 MiB; SHA-256 of the source %s, of the target %s\n",
+                  disk->first_difference, disk->differing, disk->source_digest,
+                  disk->target_digest);
     if (disk->snapshot && disk->fate == DISK_PIVOTED)
-        printf("    the target at the pivot is its snapshot %s\n", disk->snapshot);
+        cli_print("    the target at the pivot is its snapshot %s\n", disk->snapshot);
 }
 
 static void print_disks(const struct move_view *view)
@@ -170,13 +171,13 @@ static void print_disks(const struct move_view *view)
         AUTO_FREE char *destination = destination_of(planned);
         AUTO_FREE char *copied = disk->sampled ? format_size(disk->copied) : NULL;
         AUTO_FREE char *latency = latency_text(disk);
-        printf("  disk %s: %s → %s\n", disk->target,
-               planned && planned->source ? planned->source : "?", destination);
-        printf("    %s", disk_fate_word(disk->fate));
+        cli_print("  disk %s: %s → %s\n", disk->target,
+                  planned && planned->source ? planned->source : "?", destination);
+        cli_print("    %s", disk_fate_word(disk->fate));
         if (planned && planned->tier)
-            printf(", tier %s%s%s%s", planned->tier, planned->rule ? " by rule '" : "",
-                   planned->rule ? planned->rule : "", planned->rule ? "'" : "");
-        printf("%s%s%s\n", copied ? ", copied " : "", copied ? copied : "", latency);
+            cli_print(", tier %s%s%s%s", planned->tier, planned->rule ? " by rule '" : "",
+                      planned->rule ? planned->rule : "", planned->rule ? "'" : "");
+        cli_print("%s%s%s\n", copied ? ", copied " : "", copied ? copied : "", latency);
         print_proof(disk);
     }
 }
@@ -194,7 +195,7 @@ static void print_story(const struct move_view *view, const struct step_records 
         const char *cells[] = {at, took, line->what, line->detail};
         table_row(table, cells);
     }
-    printf("\n");
+    cli_print("\n");
     table_print(table, stdout);
 }
 

@@ -54,8 +54,8 @@ static void report(const struct plan *plan, int64_t seconds)
         if (disk->action != PLAN_MOVE)
             continue;
         AUTO_FREE char *where = plan_destination_describe(&disk->destination);
-        printf("%s %s: moved to %s in %s; the source %s is %s\n", plan->domain, disk->target, where,
-               duration, disk->source, plan->migrates ? "a part of it for now" : "kept");
+        cli_print("%s %s: moved to %s in %s; the source %s is %s\n", plan->domain, disk->target,
+                  where, duration, disk->source, plan->migrates ? "a part of it for now" : "kept");
     }
     fflush(stdout);
 }

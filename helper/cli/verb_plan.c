@@ -10,7 +10,7 @@ static int print_diff(const struct plan *plan, const struct plan_facts *facts, s
     if (plan_rewrite(plan, domain, NULL, 0, &after, error) < 0)
         return -1;
     AUTO_FREE char *diff = text_diff("definition before", domain->xml, "definition after", after);
-    printf("\n%s", diff);
+    cli_print("\n%s", diff);
     return 0;
 }
 
@@ -21,7 +21,7 @@ static void print_explanations(const struct session *session, const struct plan_
         const struct disk *disk = &domain->disks.items[i];
         const struct policy_subject subject = {domain, disk, facts->disks.items[i].capacity};
         AUTO_FREE char *why = policy_explain(session->policy, &subject);
-        printf("\n%s:\n%s", disk->target, why);
+        cli_print("\n%s:\n%s", disk->target, why);
     }
 }
 

@@ -76,8 +76,8 @@ static void report(const struct plan *plan, int64_t seconds)
         if (disk->action != PLAN_MOVE)
             continue;
         AUTO_FREE char *where = plan_destination_describe(&disk->destination);
-        printf("%s %s: back on %s in %s; %s, where it was, is kept\n", plan->domain, disk->target,
-               where, duration, disk->source);
+        cli_print("%s %s: back on %s in %s; %s, where it was, is kept\n", plan->domain,
+                  disk->target, where, duration, disk->source);
     }
     fflush(stdout);
 }

@@ -52,9 +52,13 @@ int reach(struct move *move, enum move_phase phase, const char *detail, struct e
 
 /* ---- one step ---- */
 
+/* To libvirt, if it is that which is lost; a cluster may have shut its client out. */
 static int reconnect(struct move *move, struct error *error)
 {
-    move_warn(move, "libvirt's daemon went away; waiting for it (the guest goes on)");
+    if (virt_connected(move->mover->virt))
+        move_warn(move, "%s; trying again", error->message);
+    else
+        move_warn(move, "libvirt's daemon went away; waiting for it (the guest goes on)");
     error_clear(error);
     return virt_reconnect(move->mover->virt, move_patience(move), error);
 }
@@ -62,10 +66,13 @@ static int reconnect(struct move *move, struct error *error)
 int insist(struct move *move, const struct step *step, int (*act)(struct move *, struct error *),
            bool look_first, struct error *error)
 {
+    AUTO_FREE char *lost = NULL;
     for (unsigned tries = 0; tries < 5; tries++) {
         int64_t began = move_now_ms();
         if (act(move, error) == 0)
             return 0;
+        free(lost);
+        lost = text_dup(error->message);
         if (move_now_ms() - began > CALM_MILLISECONDS)
             tries = 0; /* a copy of days sees many an upgrade of the daemon */
         if (error->code != ERROR_DISCONNECTED || reconnect(move, error) < 0)
@@ -78,7 +85,7 @@ int insist(struct move *move, const struct step *step, int (*act)(struct move *,
             return 0;
         error_clear(error);
     }
-    return error_set(error, ERROR_UNREACHABLE, "libvirt's daemon keeps going away");
+    return error_set(error, ERROR_UNREACHABLE, "the connection keeps being lost: %s", lost);
 }
 
 /* A step may not act until the user's wish to cancel was looked at; from the first pivot on there
@@ -171,7 +178,7 @@ int needs_operator(struct move *move, struct error *error)
      * with. */
     AUTO_ERROR struct error again = {0};
     if (move_any_pivoted(move) && !move_has_fate(move, DISK_PIVOTING) &&
-        move->phase < PHASE_REDEFINED &&
+        !move_phase_is_final(move->phase) &&
         insist(move, &redefine_step, redefine_step.act, false, &again) < 0)
         move_warn(move, "the definition: %s", again.message);
     if (journal_reach(move->mover->journal, move->id, PHASE_NEEDS_OPERATOR, error->message,

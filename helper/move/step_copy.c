@@ -61,19 +61,25 @@ int move_abort_mirrors(struct move *move, struct error *error)
         if (observe(move, &world, error) < 0)
             return -1;
         size_t left = 0, which = 0;
+        bool refused = false; /* libvirt is busy with another client's question */
         for (size_t i = 0; i < move->disks.count; i++) {
             if (!world.disks[i].mirrored || move->disks.items[i].fate == DISK_PIVOTED)
                 continue;
             left++;
             which = i;
-            if (!asked && !world.disks[i].ending &&
-                virt_mirror_abort(move->mover->virt, move->plan->uuid, move->disks.items[i].target,
-                                  error) < 0)
+            if (asked || world.disks[i].ending)
+                continue;
+            if (virt_mirror_abort(move->mover->virt, move->plan->uuid, move->disks.items[i].target,
+                                  error) == 0)
+                continue;
+            if (error->code != ERROR_BUSY || move_out_of_patience(move, start))
                 return -1;
+            error_clear(error);
+            refused = true;
         }
         if (left == 0)
             return 0;
-        asked = true;
+        asked = !refused;
         if (move_out_of_patience(move, start)) {
             error_set(error, ERROR_OPERATOR,
                       "the mirror of disk %s was cancelled, but QEMU has not ended it: a write to "
@@ -217,8 +223,12 @@ static int sample_disk(struct vigil *vigil, size_t index, struct error *error)
     struct disk_watch *watch = &vigil->disks[index];
     struct disk_record *record = &move->disks.items[index];
     struct virt_mirror mirror;
-    if (virt_mirror(move->mover->virt, move->plan->uuid, record->target, &mirror, error) < 0)
-        return -1;
+    if (virt_mirror(move->mover->virt, move->plan->uuid, record->target, &mirror, error) < 0) {
+        if (error->code == ERROR_DISCONNECTED)
+            return -1;
+        error_clear(error); /* libvirt may be busy with another client's question for a while */
+        return 0;
+    }
     if (!mirror.present)
         return 0; /* the next look at the XML will tell what became of it */
     int64_t before = watch->pace.at, now = move_now_ms();
@@ -244,12 +254,19 @@ static int sample_disk(struct vigil *vigil, size_t index, struct error *error)
     return 0;
 }
 
+/* QEMU may send off all of a mirror's buffer at once, and then wait until its limit allows more. */
+static uint64_t patience_with(const struct move *move, const struct disk_watch *watch)
+{
+    uint64_t burst = watch->bandwidth ? VIRT_MIRROR_BUFFER / watch->bandwidth : 0;
+    return move->plan->stuck_after + burst;
+}
+
 static int check_stuck(struct vigil *vigil, size_t index, struct error *error)
 {
     struct move *move = vigil->move;
     struct disk_watch *watch = &vigil->disks[index];
     uint64_t still = pace_still_for(&watch->pace, move_now_ms());
-    if (watch->ready || vigil->control.paused || still < move->plan->stuck_after)
+    if (watch->ready || vigil->control.paused || still < patience_with(move, watch))
         return 0;
     AUTO_FREE char *duration = format_duration(still);
     error_set(error, ERROR_FAILED, "the copy of disk %s has stood still for %s",

@@ -220,10 +220,13 @@ int virt_undefine(struct virt *virt, const char *uuid, struct error *error)
     CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
     if (!domain)
         return -1;
-    if (virDomainIsPersistent(domain) == 0)
+    int persistent = virDomainIsPersistent(domain), active = virDomainIsActive(domain);
+    if (persistent < 0 || active < 0)
+        return virt_error(virt, error, "cannot read the state of domain %s", uuid);
+    if (!persistent)
         return 0;
     /* An inactive domain would be gone altogether. */
-    if (virDomainIsActive(domain) != 1)
+    if (!active)
         return error_set(error, ERROR_FAILED, "domain %s is not running", uuid);
     if (CRASH_AROUND(virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)) < 0)
         return virt_error(virt, error, "cannot make domain %s transient", uuid);
@@ -240,28 +243,41 @@ int virt_set_autostart(struct virt *virt, const char *uuid, bool autostart, stru
     return 0;
 }
 
-static bool is_paused(virDomainPtr domain)
+/* The domain, and whether its guest is paused; NULL with the error if that cannot be told: not to
+ * know is not to be running. */
+static virDomainPtr look_up_paused(struct virt *virt, const char *uuid, bool *paused,
+                                   struct error *error)
 {
     int state = 0;
-    return virDomainGetState(domain, &state, NULL, NO_FLAGS) == 0 && state == VIR_DOMAIN_PAUSED;
+    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    if (!domain)
+        return NULL;
+    if (virDomainGetState(domain, &state, NULL, NO_FLAGS) < 0) {
+        virt_error(virt, error, "cannot read the state of domain %s", uuid);
+        return NULL;
+    }
+    *paused = state == VIR_DOMAIN_PAUSED;
+    return STEAL(domain);
 }
 
 int virt_suspend(struct virt *virt, const char *uuid, struct error *error)
 {
-    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    bool paused = false;
+    CLEANUP(virDomainFreep) virDomainPtr domain = look_up_paused(virt, uuid, &paused, error);
     if (!domain)
         return -1;
-    if (!is_paused(domain) && CRASH_AROUND(virDomainSuspend(domain)) < 0)
+    if (!paused && CRASH_AROUND(virDomainSuspend(domain)) < 0)
         return virt_error(virt, error, "cannot pause domain %s", uuid);
     return 0;
 }
 
 int virt_resume(struct virt *virt, const char *uuid, struct error *error)
 {
-    CLEANUP(virDomainFreep) virDomainPtr domain = virt_lookup(virt, uuid, error);
+    bool paused = false;
+    CLEANUP(virDomainFreep) virDomainPtr domain = look_up_paused(virt, uuid, &paused, error);
     if (!domain)
         return -1;
-    if (is_paused(domain) && CRASH_AROUND(virDomainResume(domain)) < 0)
+    if (paused && CRASH_AROUND(virDomainResume(domain)) < 0)
         return virt_error(virt, error, "cannot let domain %s go on", uuid);
     return 0;
 }

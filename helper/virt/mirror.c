@@ -2,10 +2,6 @@
 #include "base/text.h"
 #include "virt/private.h"
 
-/* QEMU keeps 16 operations in flight and cuts the buffer among them (qemu block/mirror.c): 64 MiB
- * make operations of 4 MiB, one whole RBD object each. */
-#define MIRROR_BUFFER_BYTES (64ull << 20)
-
 int virt_mirror_start(struct virt *virt, const char *uuid, const char *target, const char *disk_xml,
                       const struct virt_mirror_options *options, struct error *error)
 {
@@ -27,7 +23,7 @@ int virt_mirror_start(struct virt *virt, const char *uuid, const char *target, c
     virTypedParameterPtr parameters = NULL;
     int count = 0, room = 0;
     virTypedParamsAddULLong(&parameters, &count, &room, VIR_DOMAIN_BLOCK_COPY_BUF_SIZE,
-                            MIRROR_BUFFER_BYTES);
+                            VIRT_MIRROR_BUFFER);
     if (options->bandwidth)
         virTypedParamsAddULLong(&parameters, &count, &room, VIR_DOMAIN_BLOCK_COPY_BANDWIDTH,
                                 options->bandwidth);

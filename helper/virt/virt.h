@@ -161,6 +161,10 @@ struct virt_mirror_options {
     bool synchronous;   /* SYNCHRONOUS_WRITES; ERROR_UNSUPPORTED before libvirt 8.0 */
     bool transient_job; /* allow it on a persistent domain */
 };
+/* QEMU keeps 16 operations in flight and cuts the buffer among them (qemu block/mirror.c): 64 MiB
+ * make operations of 4 MiB, one whole RBD object each. */
+#define VIRT_MIRROR_BUFFER (64ull << 20)
+
 /* Starts a mirror of a disk into what disk_xml names (REUSE_EXT: it must exist with exactly the
  * disk's size). Success means only that the job was accepted: a size mismatch, for one, shows as a
  * failed job later. */

@@ -113,6 +113,49 @@ static void a_full_pool_hangs(void **state UNUSED)
     assert_recovers(&stage, OUTCOME_UNDONE);
 }
 
+/* ---- libvirt has no time ---- */
+
+/* Another client's question may hold the domain for longer than libvirt waits. */
+static void a_question_too_many(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    stage_open(&stage, &three_disks);
+    stage.world->events[0] =
+        (struct fake_event){.deed = DEED_FAIL, .kind = CALL_MIRROR, .nth = 5, .code = ERROR_BUSY};
+    stage_move(&stage);
+    assert_end(&stage, 0, ERROR_NONE, "");
+}
+
+static void a_cancel_that_has_to_wait(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    stage_open(&stage, &impatient);
+    stage.world->ways.stands_still = true;
+    stage.world->events[0] =
+        (struct fake_event){.deed = DEED_FAIL, .kind = CALL_ABORT, .nth = 1, .code = ERROR_BUSY};
+    stage_move(&stage);
+    assert_end(&stage, 1, ERROR_FAILED, "has stood still");
+}
+
+/* ---- a definition that is missing ---- */
+
+/* Nobody may leave a guest without one because an image that nobody needs cannot be removed. */
+static void the_definition_comes_first(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    stage_open(&stage, &three_disks);
+    stage.world->events[0] =
+        (struct fake_event){.deed = DEED_FAIL, .kind = CALL_PIVOT, .nth = 2, .code = ERROR_FAILED};
+    stage.world->events[1] =
+        (struct fake_event){.deed = DEED_FAIL, .kind = CALL_REMOVE, .code = ERROR_FAILED};
+    stage_move(&stage);
+    assert_unfinished(&stage, ERROR_OPERATOR, "");
+    stage.world->persistent = false; /* as if it could not be given back then */
+    stage_recover(&stage);
+    assert_unfinished(&stage, ERROR_OPERATOR, "");
+    assert_true(stage.world->persistent);
+}
+
 /* ---- a disk that the guest has no more ---- */
 
 /* Nobody knows whether it had pivoted: the image may hold the last of what was written. */
@@ -393,6 +436,9 @@ int main(void)
         cmocka_unit_test(a_long_copy_is_not_stuck),
         cmocka_unit_test(a_full_pool_ends_the_job),
         cmocka_unit_test(a_full_pool_hangs),
+        cmocka_unit_test(a_question_too_many),
+        cmocka_unit_test(a_cancel_that_has_to_wait),
+        cmocka_unit_test(the_definition_comes_first),
         cmocka_unit_test(detached_after_the_kill),
         cmocka_unit_test(many_restarts_far_apart),
         cmocka_unit_test(a_daemon_that_stays_away),

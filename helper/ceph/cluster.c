@@ -280,7 +280,7 @@ int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, 
 
 void ceph_disconnect(struct ceph_cluster *cluster)
 {
-    if (cluster->rados)
+    if (cluster->rados && !cluster->is_stuck)
         rados_shutdown(cluster->rados);
     free(cluster->name);
     free(cluster->user);

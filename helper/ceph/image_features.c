@@ -1,5 +1,7 @@
 #include "base/crash.h"
-#include "ceph/private.h"
+#include "ceph/image_ask.h"
+
+#include <errno.h>
 
 #define HOLE_FEATURES (RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
 #define MAP_FEATURES (RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
@@ -9,12 +11,15 @@
 #define SETTLE_SECONDS 10
 #define POLL_MS 100
 
+/* Without any news of it. A client that is gone is known for that after half of it. */
+#define ANSWER_SECONDS 60
+
 /* An image whose features are being changed, open for writing. */
 struct change {
     struct ceph_cluster *cluster;
     const struct ceph_image_name *name;
-    rbd_image_t image;
-    char *text; /* its name */
+    struct ceph_open *open; /* whose image is meant; another one's after a call that timed out */
+    char *text;             /* its name */
     uint64_t features;
     bool watched; /* by somebody else */
     bool kernel;  /* by a kernel client */
@@ -31,13 +36,53 @@ static int change_failed(const struct change *change, int result, const char *wh
     return -1;
 }
 
+/* ---- asking for it ---- */
+
+static int enable_features(rbd_image_t image, uint64_t features, librbd_progress_fn_t hear UNUSED,
+                           void *opaque UNUSED)
+{
+    return CRASH_AROUND(rbd_update_features(image, features, 1));
+}
+
+static int disable_features(rbd_image_t image, uint64_t features, librbd_progress_fn_t hear UNUSED,
+                            void *opaque UNUSED)
+{
+    return CRASH_AROUND(rbd_update_features(image, features, 0));
+}
+
+static int rebuild_object_map(rbd_image_t image, uint64_t features UNUSED,
+                              librbd_progress_fn_t hear, void *opaque)
+{
+    return CRASH_AROUND(rbd_rebuild_object_map(image, hear, opaque));
+}
+
+/* 0 too where no answer came, but the image shows that it was done. */
+static int ask_for(struct change *change, ceph_ask *ask, uint64_t features)
+{
+    int result = ceph_ask_owner(change->cluster, change->open, ask, features, ANSWER_SECONDS);
+    if (result != -ETIMEDOUT)
+        return result;
+    AUTO_ERROR struct error ignored = {0};
+    uint64_t now = 0, flags = 0;
+    if (ceph_image_open(change->cluster, change->name, false, change->open, &ignored) < 0 ||
+        rbd_get_features(change->open->image, &now) < 0 ||
+        rbd_get_flags(change->open->image, &flags) < 0)
+        return result;
+    bool is_done = ask == enable_features    ? (now & features) == features
+                   : ask == disable_features ? (now & features) == 0
+                                             : (flags & MAP_INVALID) == 0;
+    return is_done ? 0 : result;
+}
+
+/* ---- the image's state ---- */
+
 static int read_state(struct change *change, struct error *error)
 {
-    int result = rbd_get_features(change->image, &change->features);
+    int result = rbd_get_features(change->open->image, &change->features);
     if (result < 0)
         return change_failed(change, result, "its features cannot be read", error);
     struct text_list watchers = {0};
-    result = ceph_watchers_read(change->cluster, change->image, &watchers, &change->kernel);
+    result = ceph_watchers_read(change->cluster, change->open->image, &watchers, &change->kernel);
     change->watched = watchers.count > 0;
     text_list_clear(&watchers);
     return result < 0 ? change_failed(change, result, "its watchers cannot be read", error) : 0;
@@ -49,7 +94,7 @@ static int read_state(struct change *change, struct error *error)
 static int check_can_enable(const struct change *change, struct error *error)
 {
     uint8_t old_format = 0;
-    int result = rbd_get_old_format(change->image, &old_format);
+    int result = rbd_get_old_format(change->open->image, &old_format);
     if (result < 0)
         return change_failed(change, result, "its format cannot be read", error);
     if (old_format) {
@@ -91,7 +136,7 @@ static bool lock_is_owned(rbd_image_t image)
 static void wait_for_writes(const struct change *change)
 {
     double deadline = ceph_clock() + SETTLE_SECONDS;
-    while (!lock_is_owned(change->image) && ceph_clock() < deadline)
+    while (!lock_is_owned(change->open->image) && ceph_clock() < deadline)
         ceph_pause(POLL_MS);
 }
 
@@ -100,7 +145,7 @@ static int enable(struct change *change, uint64_t wanted, uint64_t *enabled, str
     uint64_t missing = wanted & ~change->features;
     if (missing == 0)
         return 0;
-    int result = CRASH_AROUND(rbd_update_features(change->image, missing, 1));
+    int result = ask_for(change, enable_features, missing);
     if (result < 0)
         return change_failed(change, result,
                              missing & RBD_FEATURE_EXCLUSIVE_LOCK
@@ -123,14 +168,14 @@ static int map_invalid(rbd_image_t image, bool *invalid)
     return result;
 }
 
-static int rebuild_map(const struct change *change, struct error *error)
+static int rebuild_map(struct change *change, struct error *error)
 {
     bool invalid = false;
-    int result = map_invalid(change->image, &invalid);
+    int result = map_invalid(change->open->image, &invalid);
     if (result == 0 && invalid) {
-        result = CRASH_AROUND(rbd_rebuild_object_map(change->image, ceph_no_progress, NULL));
+        result = ask_for(change, rebuild_object_map, 0);
         if (result == 0)
-            result = map_invalid(change->image, &invalid);
+            result = map_invalid(change->open->image, &invalid);
     }
     if (result < 0)
         return change_failed(change, result, "its object map cannot be rebuilt", error);
@@ -150,7 +195,7 @@ int ceph_image_enable_fast_diff(struct ceph_cluster *cluster, const struct ceph_
     if (ceph_image_open(cluster, name, false, &open, error) < 0)
         return -1;
     AUTO_FREE char *text = ceph_image_text(name);
-    struct change change = {.cluster = cluster, .name = name, .image = open.image, .text = text};
+    struct change change = {.cluster = cluster, .name = name, .open = &open, .text = text};
     if (read_state(&change, error) < 0)
         return -1;
     if ((change.features & HOLE_FEATURES) != HOLE_FEATURES &&
@@ -185,13 +230,13 @@ int ceph_image_disable_features(struct ceph_cluster *cluster, const struct ceph_
     if (ceph_image_check_answers(cluster, name, &open, error) < 0)
         return -1;
     AUTO_FREE char *text = ceph_image_text(name);
-    struct change change = {.cluster = cluster, .name = name, .image = open.image, .text = text};
+    struct change change = {.cluster = cluster, .name = name, .open = &open, .text = text};
     for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
         if (read_state(&change, error) < 0)
             return -1;
         if (!(features & change.features & order[i].feature))
             continue;
-        int result = CRASH_AROUND(rbd_update_features(change.image, order[i].feature, 0));
+        int result = ask_for(&change, disable_features, order[i].feature);
         if (result < 0)
             return change_failed(&change, result, order[i].what, error);
     }

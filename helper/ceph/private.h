@@ -17,6 +17,7 @@ struct ceph_cluster {
     char *name;       /* the policy's */
     char *user;       /* "client.libvirt", or "no user" */
     unsigned timeout; /* seconds */
+    bool is_stuck;    /* a call on it does not return: it cannot be closed */
 };
 
 static inline void cleanup_pool(rados_ioctx_t *pool)

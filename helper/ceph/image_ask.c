@@ -1,0 +1,82 @@
+#include "ceph/image_ask.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+/* Shared with a thread that may never end. */
+struct asking {
+    rbd_image_t image;
+    ceph_ask *ask;
+    uint64_t features;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    double heard; /* when there was news, by ceph_clock */
+    bool done;
+    int result;
+};
+
+static int hear(uint64_t done UNUSED, uint64_t all UNUSED, void *opaque)
+{
+    struct asking *asking = opaque;
+    pthread_mutex_lock(&asking->lock);
+    asking->heard = ceph_clock();
+    pthread_mutex_unlock(&asking->lock);
+    return 0;
+}
+
+static void *ask(void *opaque)
+{
+    struct asking *asking = opaque;
+    int result = asking->ask(asking->image, asking->features, hear, asking);
+    pthread_mutex_lock(&asking->lock);
+    asking->result = result;
+    asking->done = true;
+    pthread_cond_signal(&asking->ended);
+    pthread_mutex_unlock(&asking->lock);
+    return NULL;
+}
+
+/* Whether it has ended. */
+static bool await(struct asking *asking, double seconds)
+{
+    pthread_mutex_lock(&asking->lock);
+    while (!asking->done && ceph_clock() - asking->heard < seconds) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&asking->ended, &asking->lock, &until);
+    }
+    bool done = asking->done;
+    pthread_mutex_unlock(&asking->lock);
+    return done;
+}
+
+int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_ask *what,
+                   uint64_t features, double seconds)
+{
+    pthread_t thread;
+    struct asking *asking = NEW(struct asking);
+    *asking = (struct asking){
+        .image = open->image, .ask = what, .features = features, .heard = ceph_clock()};
+    pthread_mutex_init(&asking->lock, NULL);
+    pthread_cond_init(&asking->ended, NULL);
+    int failed = pthread_create(&thread, NULL, ask, asking);
+    if (!failed && !await(asking, seconds)) {
+        pthread_detach(thread);
+        *open = (struct ceph_open){0};
+        cluster->is_stuck = true;
+        return -ETIMEDOUT;
+    }
+    int result = -failed;
+    if (!failed) {
+        pthread_join(thread, NULL);
+        result = asking->result;
+    }
+    pthread_cond_destroy(&asking->ended);
+    pthread_mutex_destroy(&asking->lock);
+    free(asking);
+    if (result == -ETIMEDOUT)
+        ceph_open_close(open);
+    return result;
+}

@@ -1,0 +1,18 @@
+/* Changes that librbd has the owner of an image's lock make: a running guest's QEMU, as a rule. */
+#ifndef VP_CEPH_IMAGE_ASK_H
+#define VP_CEPH_IMAGE_ASK_H
+
+#include "ceph/private.h"
+
+/* Makes the change: 0 or a negative errno. Calls hear whenever there is news of it. */
+typedef int ceph_ask(rbd_image_t image, uint64_t features, librbd_progress_fn_t hear, void *opaque);
+
+/* Makes it in a thread, since librbd may wait for an answer that never comes (seen with 16.2: the
+ * owner had just taken the lock, and had made the change). -ETIMEDOUT after so many seconds without
+ * news, or if librbd says so: whether the change was made, the image itself must tell, by another
+ * handle, for *open is empty then. The old one is lost if librbd still waits, and the cluster's
+ * connection is left alone when it is to be closed. */
+int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_ask *ask,
+                   uint64_t features, double seconds) MUST_CHECK;
+
+#endif

@@ -191,12 +191,8 @@ static int put_aside(struct move *move, size_t index, struct error *error)
     return 0;
 }
 
-/* That the images may go is written down before the first one does: from those that are left nobody
- * could tell any more. */
 static int abandon(struct move *move, bool never_ran, struct error *error)
 {
-    if (never_ran && move_set_fates(move, DISK_RETURNED, error) < 0)
-        return -1;
     if (move->phase != PHASE_UNDOING && reach(move, PHASE_UNDOING, NULL, error) < 0)
         return -1;
     for (size_t i = 0; i < move->disks.count && !never_ran; i++)
@@ -354,15 +350,6 @@ static bool any_used(const struct move *move, const struct world *world)
     return any_defined(move, world);
 }
 
-/* An earlier look has decided so, and died, or failed, before it had removed them all. */
-static bool may_go(const struct move *move)
-{
-    for (size_t i = 0; i < move->disks.count; i++)
-        if (move->disks.items[i].fate != DISK_RETURNED)
-            return false;
-    return move->disks.count > 0;
-}
-
 /* The guest runs on other disks, and there is nothing in the images. Or somebody was asked which
  * are right, and has removed the images: the old ones are. */
 static int was_given_up(struct move *move, const struct world *world, bool *given_up,
@@ -391,8 +378,6 @@ static int look(struct move *move, struct plan *plan, enum move_outcome *outcome
     *outcome = OUTCOME_UNDONE;
     if (was_not_told(move) && !any_used(move, &world))
         return take_back(move, NOT_TOLD, error);
-    if (may_go(move) && !any_used(move, &world))
-        return abandon(move, true, error);
     if (was_given_up(move, &world, &given_up, error) < 0)
         return -1;
     if (given_up)

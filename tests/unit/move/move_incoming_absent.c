@@ -70,28 +70,6 @@ static void somebody_has_it_open(void **state UNUSED)
     assert_well(&stage);
 }
 
-/* Who looks next has not watched it, and some of the other image was copied. */
-static void half_of_its_images_are_removed(void **state UNUSED)
-{
-    static const struct stage_arrival nobody_watches = {.lasting = true, .networks = true};
-    AUTO_STAGE struct stage stage;
-    open_and_expect(&stage, &comes, 3);
-    stage.world->ways.stale_watch_ms = 0;
-    happen(&stage, DEED_LIST);
-    wait(&stage, 2);
-    happen(&stage, DEED_LEAVE);
-    stage.world->events[1] = (struct fake_event){.deed = DEED_KILL, .kind = CALL_REMOVE, .nth = 2};
-    stage_recover(&stage);
-    assert_int_equal(stage.outcome->status, FAKE_KILLED);
-    fake_world_forget_calls(stage.world);
-    assert_true(image_of_disk(&stage, 1) < 0 && image_of_disk(&stage, 2) >= 0);
-    stage.kind.arrival = &nobody_watches;
-    wait(&stage, LATER);
-    look(&stage, OUTCOME_UNDONE);
-    assert_well(&stage);
-    assert_true(image_of_disk(&stage, 2) < 0);
-}
-
 /* ---- an operator is needed ---- */
 
 static void nobody_knows(struct stage *stage)
@@ -190,7 +168,6 @@ int main(void)
         cmocka_unit_test(an_image_that_may_hold_data_is_kept),
         cmocka_unit_test(the_way_back),
         cmocka_unit_test(somebody_has_it_open),
-        cmocka_unit_test(half_of_its_images_are_removed),
         cmocka_unit_test(it_ran),
         cmocka_unit_test(it_ran_and_is_to_be_kept),
         cmocka_unit_test(it_did_not),

@@ -425,7 +425,7 @@ PIVOTS = "after virDomainBlockJobAbort in virt_mirror_pivot#1"
 # One or two of each step, for harm that others do.
 STEPS = (
     "after INSERT INTO disks in journal_run#1",
-    "before rbd_update_features in enable#1",
+    "before rbd_update_features in enable_features#1",
     "after rbd_create4 in create_draft#1",
     "after rename in write_durably#1",
     "after virDomainUndefineFlags in virt_undefine#1",

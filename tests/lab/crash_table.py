@@ -27,7 +27,8 @@ def read(path):
 
 def table(cells):
     faults = list(dict.fromkeys(fault for fault, _ in cells))
-    order = ["before it", *PHASES]
+    # Where a test came to no end by itself, nobody knows the step: it is not passed over.
+    order = ["before it", *PHASES, "the test itself"]
     steps = sorted({step for _, step in cells if step in order}, key=order.index)
     lines = ["| what happens | " + " | ".join(steps) + " | all |",
              "|---|" + "---|" * (len(steps) + 1)]

@@ -100,8 +100,8 @@ int cli_move_number(const char *text, int64_t *id, struct error *error) MUST_CHE
 
 /* "virt-pivot: error: MESSAGE", and the hint on a line of its own. */
 void cli_print_error(const struct cli *cli, const struct error *error);
-/* A copy in which control characters (of names and paths from outside) are '?', but for newlines.
- */
+/* A copy in which control characters (of names and paths from outside) are '?', but for newlines
+ * and tabs. */
 char *cli_printable(const char *text) MUST_CHECK;
 /* To stdout, without what a terminal would obey. */
 void cli_print(const char *format, ...) PRINTF(1, 2);

@@ -234,8 +234,8 @@ int retire_check_names(struct retiring *retiring, size_t index, struct error *er
 
 /* ---- other moves ---- */
 
-/* Its proof still needs the image that it has made. */
-/* Or is there as the evidence that a proof has failed. */
+/* Whether its proof still needs the image that it has made, if only as the evidence that it failed.
+ */
 static int awaits_proof(struct retiring *retiring, const struct move_record *record,
                         const struct plan *plan, bool *awaits, struct error *error)
 {

@@ -69,9 +69,8 @@ static void note(struct virt *virt, virDomainPtr domain, const struct virt_chang
     char uuid[VIRT_UUID_TEXT];
     bool named = virDomainGetUUIDString(domain, uuid) == 0;
     pthread_mutex_lock(&virt->mutex);
-    if (virt->collecting && named) {
+    if (virt->collecting && named)
         add(change_of(&virt->changes, uuid), what);
-    }
     pthread_mutex_unlock(&virt->mutex);
     wake(virt);
 }

@@ -23,16 +23,11 @@ struct rulebook {
     struct trouble trouble;
 };
 
-struct run_seen {
-    char uuid[VIRT_UUID_TEXT];
-    int64_t ran_at, arrived_at, stopped_at; /* the last time, as the events came; 0: never */
-};
-DEFINE_VECTOR(runs_seen, struct run_seen);
 /* What was seen of this host's guests since `since`, without a gap. */
 struct watch {
     int64_t since; /* 0: nobody watches */
     int64_t skew;  /* wall clock less uptime, to notice when the clock is set */
-    struct runs_seen runs;
+    struct virt_changes runs;
 };
 
 /* A domain as it was at the last look. */

@@ -41,21 +41,21 @@ static void mind_the_clock(struct agent *agent)
     settle_wake(agent, NULL);
 }
 
-static struct run_seen *find_run(const struct agent *agent, const char *uuid)
+static struct virt_change *find_run(const struct agent *agent, const char *uuid)
 {
-    const struct runs_seen *runs = &agent->watch.runs;
+    const struct virt_changes *runs = &agent->watch.runs;
     for (size_t i = 0; i < runs->count; i++)
         if (text_equal(runs->items[i].uuid, uuid))
             return &runs->items[i];
     return NULL;
 }
 
-static struct run_seen *run_of(struct agent *agent, const char *uuid)
+static struct virt_change *run_of(struct agent *agent, const char *uuid)
 {
-    struct run_seen *run = find_run(agent, uuid);
+    struct virt_change *run = find_run(agent, uuid);
     if (run)
         return run;
-    run = runs_seen_add(&agent->watch.runs);
+    run = virt_changes_add(&agent->watch.runs);
     snprintf(run->uuid, sizeof(run->uuid), "%s", uuid);
     return run;
 }
@@ -67,19 +67,19 @@ bool watch_never_ran(void *opaque, const char *uuid, int64_t since)
     watch_collect(agent);
     if (agent->watch.since == 0 || agent->watch.since >= since)
         return false;
-    const struct run_seen *run = find_run(agent, uuid);
+    const struct virt_change *run = find_run(agent, uuid);
     return !run || run->ran_at < since;
 }
 
 bool watch_has_arrived(void *opaque, const char *uuid, int64_t since)
 {
-    const struct run_seen *run = find_run(opaque, uuid);
+    const struct virt_change *run = find_run(opaque, uuid);
     return run && run->arrived_at > since;
 }
 
 bool watch_has_left(void *opaque, const char *uuid, int64_t since)
 {
-    const struct run_seen *run = find_run(opaque, uuid);
+    const struct virt_change *run = find_run(opaque, uuid);
     return run && run->stopped_at >= since;
 }
 
@@ -125,10 +125,7 @@ static void take(struct agent *agent, const struct virt_change *change)
     settle_wake(agent, change->uuid);
     if (!change->ran_at && !change->stopped_at)
         return;
-    struct run_seen *run = run_of(agent, change->uuid);
-    run->ran_at = change->ran_at ? change->ran_at : run->ran_at;
-    run->arrived_at = change->arrived_at ? change->arrived_at : run->arrived_at;
-    run->stopped_at = change->stopped_at ? change->stopped_at : run->stopped_at;
+    virt_change_add(run_of(agent, change->uuid), change);
 }
 
 void watch_collect(struct agent *agent)

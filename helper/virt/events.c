@@ -56,13 +56,6 @@ static struct virt_change *change_of(struct virt_changes *changes, const char *u
     return change;
 }
 
-static void add(struct virt_change *change, const struct virt_change *later)
-{
-    change->ran_at = later->ran_at ? later->ran_at : change->ran_at;
-    change->arrived_at = later->arrived_at ? later->arrived_at : change->arrived_at;
-    change->stopped_at = later->stopped_at ? later->stopped_at : change->stopped_at;
-}
-
 /* The domain is the caller's: libvirt releases it after the callback. */
 static void note(struct virt *virt, virDomainPtr domain, const struct virt_change *what)
 {
@@ -70,7 +63,7 @@ static void note(struct virt *virt, virDomainPtr domain, const struct virt_chang
     bool named = virDomainGetUUIDString(domain, uuid) == 0;
     pthread_mutex_lock(&virt->mutex);
     if (virt->collecting && named)
-        add(change_of(&virt->changes, uuid), what);
+        virt_change_add(change_of(&virt->changes, uuid), what);
     pthread_mutex_unlock(&virt->mutex);
     wake(virt);
 }
@@ -316,7 +309,7 @@ void virt_take_changes(struct virt *virt, struct virt_changes *changes, bool *al
     pthread_mutex_lock(&virt->mutex);
     for (size_t i = 0; i < virt->changes.count; i++) {
         const struct virt_change *taken = &virt->changes.items[i];
-        add(change_of(changes, taken->uuid), taken);
+        virt_change_add(change_of(changes, taken->uuid), taken);
     }
     virt->changes.count = 0;
     *all = virt->missed;

@@ -42,6 +42,13 @@ struct virt_change {
     int64_t stopped_at; /* LIFECYCLE STOPPED */
 };
 DEFINE_VECTOR(virt_changes, struct virt_change);
+/* The later events count. */
+static inline void virt_change_add(struct virt_change *change, const struct virt_change *later)
+{
+    change->ran_at = later->ran_at ? later->ran_at : change->ran_at;
+    change->arrived_at = later->arrived_at ? later->arrived_at : change->arrived_at;
+    change->stopped_at = later->stopped_at ? later->stopped_at : change->stopped_at;
+}
 /* From now on remembers which domains events were about: lifecycle, block jobs, metadata, devices
  * attached and detached. */
 void virt_collect_changes(struct virt *virt);

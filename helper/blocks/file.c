@@ -160,16 +160,16 @@ static int explain(struct file_server *file, const struct serving *serving, bool
     *again = direct && (strstr(said, "O_DIRECT") || strstr(said, "direct I/O"));
     if (!*said)
         return error_set(error, ERROR_FAILED, "%s: %s", serving->name, ended);
-    enum error_code code = strstr(said, "Permission denied") ? ERROR_DENIED
-                           : strstr(said, " lock")           ? ERROR_BUSY
-                           : strstr(said, "No such file")    ? ERROR_NOT_FOUND
-                                                             : ERROR_FAILED;
+    bool missing = text_starts_with(said, "qemu-nbd cannot be started");
+    enum error_code code = missing                             ? ERROR_FAILED
+                           : strstr(said, "Permission denied") ? ERROR_DENIED
+                           : strstr(said, " lock")             ? ERROR_BUSY
+                           : strstr(said, "No such file")      ? ERROR_NOT_FOUND
+                                                               : ERROR_FAILED;
     AUTO_FREE char *user = code == ERROR_DENIED ? user_name() : NULL;
     error_set(error, code, "%s cannot be %s%s%s: %s", serving->name, wish(serving->access),
               user ? " by user " : "", user ? user : "", said);
-    if (text_starts_with(said, "qemu-nbd cannot be started"))
-        error->code = ERROR_UNSUPPORTED;
-    if (error->code == ERROR_UNSUPPORTED)
+    if (missing)
         error_hint(error, "it comes with qemu-img (package qemu-img or qemu-utils)");
     return -1;
 }

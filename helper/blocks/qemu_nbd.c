@@ -195,6 +195,19 @@ static bool ends_within(struct qemu_nbd *child, int milliseconds)
     return true;
 }
 
+bool qemu_nbd_is_installed(void)
+{
+    const char *path = getenv("PATH");
+    for (const char *at = path ? path : ""; *at; at += strspn(at, ":")) {
+        size_t length = strcspn(at, ":");
+        AUTO_FREE char *program = text_format("%.*s/qemu-nbd", (int)length, at);
+        if (access(program, X_OK) == 0)
+            return true;
+        at += length;
+    }
+    return false;
+}
+
 static char *epitaph(struct blocks_server *server)
 {
     struct qemu_nbd *child = (struct qemu_nbd *)server;

@@ -30,4 +30,7 @@ struct blocks_server *qemu_nbd_server(struct qemu_nbd *child);
  * Call it when the handshake has failed: waits a moment for it to end. */
 char *qemu_nbd_complaint(struct qemu_nbd *child) MUST_CHECK;
 
+/* Whether the PATH that we have leads to one. */
+bool qemu_nbd_is_installed(void);
+
 #endif

@@ -22,6 +22,7 @@ void check_hook_logins(struct check *check); /* needs the policy */
 
 /* check_host.c */
 void check_versions(struct check *check);
+void check_programs(struct check *check);
 void check_state(struct check *check);
 
 /* check_definitions.c: running guests whose next start would use other disks; needs libvirt */

@@ -1,4 +1,5 @@
 /* `check`, the part about this host: versions and the state directory. */
+#include "blocks/qemu_nbd.h"
 #include "cli/check.h"
 #include "plan/versions.h"
 
@@ -83,6 +84,20 @@ void check_versions(struct check *check)
         check_add(&check->report, CHECK_WARNING, "librbd", "%s", bug->what);
         check_hint(&check->report, "%s", bug->remedy);
     }
+}
+
+/* ---- other programs ---- */
+
+void check_programs(struct check *check)
+{
+    if (qemu_nbd_is_installed()) {
+        check_add(&check->report, CHECK_OK, "qemu-nbd", "is installed");
+        return;
+    }
+    check_add(&check->report, CHECK_WARNING, "qemu-nbd",
+              "is not installed: disks that are no RBD images cannot be verified, nor moved while "
+              "their domain is off");
+    check_hint(&check->report, "it comes with qemu-img (package qemu-img or qemu-utils)");
 }
 
 /* ---- the state directory ---- */

@@ -249,7 +249,7 @@ static void leave_no_core(void)
 int main(int argc, char **argv)
 {
     leave_no_core();
-    setlocale(LC_ALL, "");
+    setlocale(LC_CTYPE, "");  /* and no more: numbers in JSON have a point wherever we are */
     signal(SIGPIPE, SIG_IGN); /* a closed pager must not end a move */
     struct cli cli = {
         .program = argv[0],

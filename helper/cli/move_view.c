@@ -1,6 +1,6 @@
 #include "cli/move_view.h"
 
-#include <json-c/json.h>
+#include "cli/json_values.h"
 
 void move_view_clear(struct move_view *view)
 {
@@ -235,34 +235,27 @@ static bool is_copying(const struct move_view *view, const struct disk_record *d
            disk->fate == DISK_WAITING;
 }
 
+/* By how much less there is to copy each second. What the guest writes meanwhile has to be copied
+ * as well, where it is not written to both sides at once. */
+static uint64_t net_rate(const struct move_view *view, const struct disk_record *disk)
+{
+    const struct plan_disk *planned = move_view_planned(view, disk->target);
+    if (planned && planned->destination.synchronous)
+        return disk->rate;
+    return disk->rate > disk->dirty_rate ? disk->rate - disk->dirty_rate : 0;
+}
+
 bool disk_eta(const struct move_view *view, const struct disk_record *disk, uint64_t *seconds)
 {
-    if (!is_copying(view, disk) || view->control.paused || disk->rate == 0 ||
-        disk->dirty_rate >= disk->rate)
+    uint64_t rate = net_rate(view, disk);
+    if (!is_copying(view, disk) || view->control.paused || rate == 0)
         return false;
     uint64_t remaining = disk->total > disk->copied ? disk->total - disk->copied : 0;
-    *seconds = remaining / disk->rate + (remaining % disk->rate != 0);
+    *seconds = remaining / rate + (remaining % rate != 0);
     return true;
 }
 
 /* ---- JSON ---- */
-
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
-static struct json_object *number_or_null(bool known, uint64_t number)
-{
-    return known ? json_object_new_int64((int64_t)number) : NULL;
-}
-
-/* To the microsecond: 1.9, not 1.8999999999999999. */
-static struct json_object *milliseconds_or_null(double number)
-{
-    AUTO_FREE char *text = text_format("%.3f", number);
-    return number > 0 ? json_object_new_double_s(number, text) : NULL;
-}
 
 static struct json_object *disk_json(const struct move_view *view, const struct disk_record *disk)
 {
@@ -290,7 +283,7 @@ static struct json_object *disk_json(const struct move_view *view, const struct 
     json_object_object_add(json, "eta_seconds", number_or_null(eta_known, eta));
     json_object_object_add(json, "latency_before_ms", milliseconds_or_null(disk->latency_before));
     json_object_object_add(json, "latency_now_ms", milliseconds_or_null(disk->latency_now));
-    json_object_object_add(json, "sampled", number_or_null(sampled, (uint64_t)disk->sampled));
+    json_object_object_add(json, "sampled", number_or_null(sampled, disk->sampled));
     bool moved = disk->fate == DISK_PIVOTED, differs = disk->verdict == VERDICT_DIFFERENT;
     json_object_object_add(json, "contents",
                            text_or_null(moved ? move_view_verdict(view, disk) : NULL));
@@ -313,15 +306,13 @@ struct json_object *move_view_json(const struct move_view *view)
     json_object_object_add(json, "domain", text_or_null(record->domain));
     json_object_object_add(json, "uuid", text_or_null(record->uuid));
     json_object_object_add(json, "kind", text_or_null(move_kind_word(record->kind)));
-    json_object_object_add(json, "undoes",
-                           number_or_null(record->undoes != 0, (uint64_t)record->undoes));
+    json_object_object_add(json, "undoes", number_or_null(record->undoes != 0, record->undoes));
     json_object_object_add(json, "phase", text_or_null(move_phase_word(record->phase)));
     json_object_object_add(json, "step", text_or_null(move_phase_word(record->begun)));
     json_object_object_add(json, "outcome", text_or_null(move_view_outcome(view)));
     json_object_object_add(json, "begun", json_object_new_int64(record->created));
     json_object_object_add(json, "updated", json_object_new_int64(record->updated));
-    json_object_object_add(json, "process",
-                           number_or_null(running && view->pid > 0, (uint64_t)view->pid));
+    json_object_object_add(json, "process", number_or_null(running && view->pid > 0, view->pid));
     json_object_object_add(json, "verifying", json_object_new_boolean(view->verifying));
     json_object_object_add(json, "pause_ms", number_or_null(record->pause > 0, record->pause));
     json_object_object_add(json, "paused", json_object_new_boolean(view->control.paused));

@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include "base/units.h"
+#include "cli/watch.h"
 
 #include <time.h>
 
@@ -25,7 +26,7 @@ void progress_clear(struct progress *progress)
 
 void progress_break(struct progress *progress)
 {
-    progress->lines = 0;
+    progress->rows = 0;
 }
 
 static unsigned percent(const struct disk_progress *disk)
@@ -75,16 +76,18 @@ static void redraw(struct progress *progress, const struct disk_progress *disks,
     bool all_ready = true;
     for (size_t i = 0; i < count; i++)
         all_ready &= disks[i].ready;
-    if (at - progress->drawn < REDRAW_MILLISECONDS && !all_ready && progress->lines)
+    if (at - progress->drawn < REDRAW_MILLISECONDS && !all_ready && progress->rows)
         return;
     progress->drawn = at;
-    if (progress->lines)
-        fprintf(progress->file, "\033[%zuA", progress->lines);
+    AUTO_BUFFER struct buffer text = {0};
     for (size_t i = 0; i < count; i++) {
         AUTO_FREE char *line = progress_line(&disks[i], paused);
-        fprintf(progress->file, "\r%s\033[K\n", line);
+        buffer_format(&text, "%s\n", line);
     }
-    progress->lines = count;
+    if (progress->rows)
+        fprintf(progress->file, "\033[%zuA\r\033[J", progress->rows);
+    fputs(text.text, progress->file);
+    progress->rows = watch_rows(text.text, watch_columns(progress->file));
     fflush(progress->file);
 }
 

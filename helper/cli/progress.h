@@ -8,7 +8,7 @@ struct progress {
     const struct cli *cli;
     FILE *file;
     bool terminal;
-    size_t lines;      /* drawn on the terminal and to be drawn over */
+    size_t rows;       /* drawn on the terminal and to be drawn over */
     unsigned *decades; /* of each disk: the last ten per cent that were told */
     size_t decade_count;
     int64_t drawn; /* milliseconds */

@@ -27,6 +27,15 @@ void proof_clear(struct proof *proof)
     free(STEAL(proof->message));
 }
 
+/* By `virt-pivot cancel`, not by Ctrl-C here: that wish is in the journal, and the agent heeds it.
+ */
+static bool was_cancelled(const struct mover *mover, int64_t id)
+{
+    AUTO_ERROR struct error ignored = {0};
+    struct move_control control = {0};
+    return journal_control(mover->journal, id, &control, &ignored) == 0 && control.cancel;
+}
+
 int prove_after_move(const struct cli *cli, const struct mover *mover, const struct plan *plan,
                      int64_t id, struct proof *proof, struct error *error)
 {
@@ -43,10 +52,8 @@ int prove_after_move(const struct cli *cli, const struct mover *mover, const str
     if (error->hint && error->code != ERROR_CANCELLED)
         cli_say(cli, "hint: %s", error->hint);
     if (error->code != ERROR_NOTHING)
-        cli_say(cli,
-                "note: 'virt-pivot verify %" PRId64 "' compares later, and the agent does so by "
-                "itself",
-                id);
+        cli_say(cli, "note: 'virt-pivot verify %" PRId64 "' compares later%s", id,
+                was_cancelled(mover, id) ? "" : ", and the agent does so by itself");
     error_clear(error);
     return 0;
 }

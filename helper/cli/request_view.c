@@ -1,10 +1,10 @@
 #include "cli/request_view.h"
 
 #include "base/units.h"
+#include "cli/json_values.h"
 #include "queue/queue.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 
 void request_views_clear(struct request_views *views)
 {
@@ -140,16 +140,6 @@ char *request_hint(const struct request_record *record)
 }
 
 /* ---- JSON ---- */
-
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
-static struct json_object *number_or_null(bool known, int64_t number)
-{
-    return known ? json_object_new_int64(number) : NULL;
-}
 
 /* An array; null: all that the policy moves. */
 static struct json_object *targets_or_null(const char *targets)

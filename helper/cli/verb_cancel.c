@@ -105,7 +105,10 @@ int control_cancel(const struct cli *cli, struct session *session, struct move_v
         error_set(error, ERROR_FAILED,
                   "too late: move %" PRId64 " of domain '%s' is pivoting, or has", record->id,
                   record->domain);
-        return error_hint(error, "the guest goes on on its new disks; the old ones are kept");
+        return error_hint(error,
+                          "the guest goes on on its new disks; the old ones are kept, and once the "
+                          "move has ended 'virt-pivot undo %" PRId64 "' goes back to them",
+                          record->id);
     }
     if (journal_ask_cancel(session->journal, record->id, error) < 0)
         return -1;

@@ -32,19 +32,13 @@ static const struct {
     void (*look)(struct check *check);
     unsigned needs; /* where it lacks, that was reported already */
 } checks[] = {
-    {check_policy, NEEDS_NOTHING},
-    {check_libvirt, NEEDS_NOTHING},
-    {check_versions, NEEDS_NOTHING},
-    {check_clusters, NEEDS_POLICY},
-    {check_secrets, NEEDS_POLICY | NEEDS_VIRT},
-    {check_keyrings, NEEDS_POLICY},
-    {check_hook, NEEDS_POLICY | NEEDS_VIRT},
-    {check_hook_logins, NEEDS_POLICY},
-    {check_state, NEEDS_NOTHING},
-    {check_journal, NEEDS_NOTHING},
-    {check_agent, NEEDS_NOTHING},
-    {check_requests, NEEDS_NOTHING},
-    {check_moves, NEEDS_JOURNAL},
+    {check_policy, NEEDS_NOTHING},     {check_libvirt, NEEDS_NOTHING},
+    {check_versions, NEEDS_NOTHING},   {check_programs, NEEDS_NOTHING},
+    {check_clusters, NEEDS_POLICY},    {check_secrets, NEEDS_POLICY | NEEDS_VIRT},
+    {check_keyrings, NEEDS_POLICY},    {check_hook, NEEDS_POLICY | NEEDS_VIRT},
+    {check_hook_logins, NEEDS_POLICY}, {check_state, NEEDS_NOTHING},
+    {check_journal, NEEDS_NOTHING},    {check_agent, NEEDS_NOTHING},
+    {check_requests, NEEDS_NOTHING},   {check_moves, NEEDS_JOURNAL},
     {check_definitions, NEEDS_VIRT},
 };
 

@@ -6,8 +6,13 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#define LOOK_MILLISECONDS 200
 
 /* ---- before ---- */
 
@@ -125,13 +130,42 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
     return result;
 }
 
+/* False if the child ends before that. It is in a session of its own: what the terminal says to us
+ * has to be passed on to it. */
+static bool await_copy(struct interrupt *interrupt, pid_t child, int words, int64_t *id)
+{
+    struct pollfd wait = {.fd = words, .events = POLLIN};
+    while (poll(&wait, 1, LOOK_MILLISECONDS) != 1)
+        if (!interrupt->confirmed && interrupt_simple(interrupt))
+            kill(child, SIGTERM);
+    char text[32] = "";
+    return read(words, text, sizeof(text) - 1) > 0 && sscanf(text, "%" SCNd64, id) == 1;
+}
+
+static void tell_detached(const struct cli *cli, const char *domain, int64_t id, pid_t child)
+{
+    cli_say(cli,
+            "move %" PRId64 " copies in the background (process %d); 'virt-pivot status' shows it",
+            id, (int)child);
+    if (cli->format != FORMAT_JSON)
+        return;
+    struct json_object *json = json_object_new_object();
+    json_object_object_add(json, "move", json_object_new_int64(id));
+    json_object_object_add(json, "domain", json_object_new_string(domain));
+    json_object_object_add(json, "outcome", json_object_new_string("under way"));
+    json_object_object_add(json, "process", json_object_new_int64(child));
+    cli_print_json(json);
+}
+
 /* The child moves; the parent goes when the copy runs, or with the child's own exit status. Nothing
  * is open yet: threads and connections do not survive a fork. */
 static int move_detached(const struct cli *cli, const struct cli_call *call, struct error *error)
 {
+    struct interrupt interrupt;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_set(error, ERROR_FAILED, "cannot make a pipe");
+    interrupt_arm(&interrupt);
     fflush(NULL);
     pid_t child = fork();
     if (child < 0)
@@ -145,12 +179,11 @@ static int move_detached(const struct cli *cli, const struct cli_call *call, str
         _exit(error_exit_status(error));
     }
     close(ends[1]);
-    char text[32] = "";
-    ssize_t length = read(ends[0], text, sizeof(text) - 1);
+    int64_t id = 0;
+    bool copies = await_copy(&interrupt, child, ends[0], &id);
     close(ends[0]);
-    if (length > 0) {
-        cli_say(cli, "the copy runs in the background (process %d); 'virt-pivot status' shows it",
-                (int)child);
+    if (copies) {
+        tell_detached(cli, call->arguments[0], id, child);
         return 0;
     }
     int status = 0;

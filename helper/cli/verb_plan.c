@@ -3,15 +3,26 @@
 
 #include <json-c/json.h>
 
-static int print_diff(const struct plan *plan, const struct plan_facts *facts, struct error *error)
+/* NULL in *diff where nothing moves. */
+static int make_diff(const struct plan *plan, const struct plan_facts *facts, char **diff,
+                     struct error *error)
 {
+    if (!plan_count(plan, PLAN_MOVE))
+        return 0;
     const struct domain *domain = facts->inactive ? facts->inactive : facts->live;
     AUTO_FREE char *after = NULL;
     if (plan_rewrite(plan, domain, NULL, 0, &after, error) < 0)
         return -1;
-    AUTO_FREE char *diff = text_diff("definition before", domain->xml, "definition after", after);
-    cli_print("\n%s", diff);
+    *diff = text_diff("definition before", domain->xml, "definition after", after);
     return 0;
+}
+
+static void print_json(const struct plan *plan, bool with_diff, const char *diff)
+{
+    struct json_object *json = plan_json(plan);
+    if (with_diff)
+        json_object_object_add(json, "diff", diff ? json_object_new_string(diff) : NULL);
+    cli_print_json(json);
 }
 
 static void print_explanations(const struct session *session, const struct plan_facts *facts)
@@ -43,16 +54,18 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
     if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
         prepare_plan(&session, &request, uuid, false, &facts, &plan, error) < 0)
         return -1;
+    AUTO_FREE char *diff = NULL;
+    bool wants_diff = cli_has(call, OPTION_DIFF);
+    int result = wants_diff ? make_diff(plan, &facts, &diff, error) : 0;
     if (cli->format == FORMAT_JSON)
-        cli_print_json(plan_json(plan));
+        print_json(plan, wants_diff, diff);
     else
         print_plan(cli, plan);
     if (cli->verbose && cli->format == FORMAT_PLAIN)
         print_explanations(&session, &facts);
-    if (cli_has(call, OPTION_DIFF) && plan_count(plan, PLAN_MOVE) &&
-        print_diff(plan, &facts, error) < 0)
-        return -1;
-    return plan_check(plan, error);
+    if (diff && cli->format == FORMAT_PLAIN)
+        cli_print("\n%s", diff);
+    return result < 0 ? -1 : plan_check(plan, error);
 }
 
 static const struct cli_option options[] = {

@@ -2,11 +2,11 @@
  * proven, and what became of the source. */
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/json_values.h"
 #include "cli/move_view.h"
 #include "move/given_up.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 
 #define DIGEST_SHOWN 12 /* characters in the table; all of it in JSON */
 
@@ -70,17 +70,6 @@ static void add_row(struct table *table, const struct move_view *view,
 
 /* ---- JSON ---- */
 
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
-static struct json_object *milliseconds_or_null(double number)
-{
-    AUTO_FREE char *text = text_format("%.3f", number);
-    return number > 0 ? json_object_new_double_s(number, text) : NULL;
-}
-
 static struct json_object *disk_json(const struct move_view *view, const struct disk_record *disk)
 {
     const struct plan_disk *planned = move_view_planned(view, disk->target);
@@ -96,16 +85,19 @@ static struct json_object *disk_json(const struct move_view *view, const struct 
     json_object_object_add(json, "place", text_or_null(disk_fate_word(disk->fate)));
     json_object_object_add(json, "rule", text_or_null(planned ? planned->rule : NULL));
     json_object_object_add(json, "tier", text_or_null(planned ? planned->tier : NULL));
-    json_object_object_add(json, "capacity",
-                           planned ? json_object_new_int64((int64_t)planned->capacity) : NULL);
-    json_object_object_add(json, "copied", json_object_new_int64((int64_t)disk->copied));
+    json_object_object_add(
+        json, "capacity",
+        number_or_null(planned != NULL, planned ? (int64_t)planned->capacity : 0));
+    json_object_object_add(json, "copied",
+                           number_or_null(disk->sampled != 0, (int64_t)disk->copied));
     json_object_object_add(json, "latency_before_ms", milliseconds_or_null(disk->latency_before));
     json_object_object_add(json, "latency_after_ms", milliseconds_or_null(disk->latency_now));
     json_object_object_add(json, "contents", text_or_null(move_view_verdict(view, disk)));
-    json_object_object_add(json, "compared", json_object_new_int64((int64_t)disk->compared));
+    json_object_object_add(json, "compared",
+                           number_or_null(disk->compared > 0, (int64_t)disk->compared));
     json_object_object_add(json, "first_difference",
-                           differs ? json_object_new_int64((int64_t)disk->first_difference) : NULL);
-    json_object_object_add(json, "differing", json_object_new_int64((int64_t)disk->differing));
+                           number_or_null(differs, (int64_t)disk->first_difference));
+    json_object_object_add(json, "differing", number_or_null(differs, (int64_t)disk->differing));
     json_object_object_add(json, "source_digest", text_or_null(disk->source_digest));
     json_object_object_add(json, "target_digest", text_or_null(disk->target_digest));
     json_object_object_add(json, "source_state", text_or_null(state));
@@ -130,7 +122,8 @@ static struct json_object *move_json(const struct move_view *view)
     json_object_object_add(json, "ended", json_object_new_int64(view->ended));
     json_object_object_add(json, "verify",
                            view->plan ? json_object_new_boolean(view->plan->verify) : NULL);
-    json_object_object_add(json, "pause_ms", json_object_new_int64((int64_t)record->pause));
+    json_object_object_add(json, "pause_ms",
+                           number_or_null(record->pause > 0, (int64_t)record->pause));
     json_object_object_add(json, "disks", disks);
     return json;
 }

@@ -1,9 +1,9 @@
 /* Gives up sources whose grace is over, or says why not. */
+#include "cli/json_values.h"
 #include "cli/prepare.h"
 #include "cli/retiring.h"
 
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <time.h>
 
 enum { OPTION_NOW = OPTION_KEEP + 64 };
@@ -70,11 +70,6 @@ static void add_rows(struct table *table, const struct retirement *told)
     }
 }
 
-static struct json_object *text_or_null(const char *text)
-{
-    return text ? json_object_new_string(text) : NULL;
-}
-
 static struct json_object *told_json(const struct retirement *told, const struct error *error)
 {
     struct json_object *json = json_object_new_object();
@@ -107,12 +102,13 @@ struct output {
 static void output_close(struct output *output)
 {
     struct json_object *json = json_object_new_object();
+    bool any = json_object_array_length(output->moves) > 0;
     json_object_object_add(json, "moves", output->moves);
     if (output->cli->format == FORMAT_JSON)
         cli_print_json(json);
     else
         json_object_put(json);
-    if (output->cli->format == FORMAT_PLAIN && !output->cli->quiet)
+    if (any && output->cli->format == FORMAT_PLAIN && !output->cli->quiet)
         table_print(output->table, stdout);
     table_freep(&output->table);
 }
@@ -163,9 +159,9 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
     if ((call->argument_count ? select_named(&session, call, &records, error)
                               : select_due(&session, wishes.now, &records, &next, error)) < 0)
         return -1;
-    if (records.count == 0)
-        return nothing_due(next, error);
-    return retire_all(cli, &session, &records, &wishes, error);
+    if (retire_all(cli, &session, &records, &wishes, error) < 0)
+        return -1;
+    return records.count ? 0 : nothing_due(next, error);
 }
 
 static const struct cli_option options[] = {

@@ -15,16 +15,20 @@ static int print_none(const struct cli *cli, const char *domain, struct error *e
     return 0;
 }
 
+static int show(const struct cli *cli, const char *domain, const struct status_view *view,
+                struct error *error)
+{
+    if (cli->format == FORMAT_JSON)
+        cli_print_json(status_view_json(view));
+    else
+        status_view_print(view, stdout);
+    return status_view_is_empty(view) ? print_none(cli, domain, error) : 0;
+}
+
 static int show_once(const struct cli *cli, const char *domain, struct error *error)
 {
     CLEANUP(status_view_clear) struct status_view view = {0};
-    if (status_view_read(cli, domain, &view, error) < 0)
-        return -1;
-    if (cli->format == FORMAT_JSON)
-        cli_print_json(status_view_json(&view));
-    else
-        status_view_print(&view, stdout);
-    return status_view_is_empty(&view) ? print_none(cli, domain, error) : 0;
+    return status_view_read(cli, domain, &view, error) < 0 ? -1 : show(cli, domain, &view, error);
 }
 
 /* ---- again and again: what was there the last time and is not any more ---- */
@@ -119,7 +123,7 @@ static int show_until_done(const struct cli *cli, const char *domain, struct err
         if (status_view_read(cli, domain, &view, error) < 0)
             return -1;
         if (first && status_view_is_empty(&view))
-            return print_none(cli, domain, error);
+            return show(cli, domain, &view, error);
         show_block(cli, &watch, &view);
         if (tell_ended(cli, &watch, &before, &view, error) < 0)
             return -1;

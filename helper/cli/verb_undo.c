@@ -11,6 +11,7 @@
 
 struct undo {
     const struct cli *cli;
+    struct stage stage;
     struct session session;
     struct move_undo_request request;
     bool dry_run;
@@ -82,8 +83,8 @@ static void report(const struct plan *plan, int64_t seconds)
     fflush(stdout);
 }
 
-static int execute(struct undo *undo, struct stage *stage, const struct mover *mover,
-                   const struct plan *plan, const struct plan_facts *facts, struct error *error)
+static int execute(struct undo *undo, const struct mover *mover, const struct plan *plan,
+                   const struct plan_facts *facts, struct error *error)
 {
     int64_t id = 0;
     time_t begin = time(NULL);
@@ -92,7 +93,7 @@ static int execute(struct undo *undo, struct stage *stage, const struct mover *m
         return -1;
     struct proof proof = {0};
     int64_t seconds = time(NULL) - begin;
-    stage_moved(stage);
+    stage_moved(&undo->stage);
     if (undo->cli->format == FORMAT_PLAIN)
         report(plan, seconds);
     int result = prove_after_move(undo->cli, mover, plan, id, &proof, error);
@@ -104,12 +105,10 @@ static int execute(struct undo *undo, struct stage *stage, const struct mover *m
 
 static int take_back(struct undo *undo, struct error *error)
 {
-    struct stage stage;
-    stage_set(&stage, undo->cli, -1);
     struct session *session = &undo->session;
     AUTO_FREE char *program = cli_own_path(undo->cli);
     struct mover mover = prepare_mover(session, program);
-    mover.audience = stage_audience(&stage);
+    mover.audience = stage_audience(&undo->stage);
     CLEANUP(survey_clear)
     struct plan_facts facts = {.assumed_rate = journal_usual_rate(session->journal)};
     CLEANUP(plan_freep) struct plan *plan = NULL;
@@ -121,8 +120,8 @@ static int take_back(struct undo *undo, struct error *error)
         cli_print_json(plan_json(plan));
     if (plan_check(plan, error) < 0)
         return -1;
-    int result = undo->dry_run ? 0 : execute(undo, &stage, &mover, plan, &facts, error);
-    progress_clear(&stage.progress);
+    int result = undo->dry_run ? 0 : execute(undo, &mover, plan, &facts, error);
+    progress_clear(&undo->stage.progress);
     return result;
 }
 
@@ -137,6 +136,7 @@ static int run_undo(struct undo *undo, struct error *error)
     bool is_final = move_phase_is_final(view.record.phase);
     if (!is_final && view.alive)
         return cancel(undo, &view, error);
+    stage_set(&undo->stage, undo->cli, -1); /* before there are threads that a signal could hit */
     if (session_open(undo->cli, SESSION_VIRT, &undo->session, error) < 0 ||
         session_lock(&undo->session, view.record.uuid, &lock, error) < 0 ||
         recover(undo, view.record.uuid, is_final, &undone, error) < 0)

@@ -90,11 +90,9 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
     if (session_open(cli, SESSION_VIRT | SESSION_JOURNAL, &session, error) < 0 ||
         choose(&session, call, &chosen, error) < 0)
         return -1;
-    if (chosen.count == 0)
-        return error_set(error, ERROR_NOTHING, "no move waits to be verified");
     int result = verify_all(&stage, &session, call, &chosen, error);
     progress_clear(&stage.progress);
-    return result;
+    return chosen.count ? result : error_set(error, ERROR_NOTHING, "no move waits to be verified");
 }
 
 const struct cli_verb verify_verb = {

@@ -55,7 +55,7 @@ size_t watch_rows(const char *text, size_t columns)
     return rows;
 }
 
-static size_t columns_of(FILE *file)
+size_t watch_columns(FILE *file)
 {
     struct winsize size = {0};
     return ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col
@@ -71,7 +71,7 @@ void watch_show(struct watch *watch)
     fputs(text, watch->file);
     if (!watch->terminal)
         fputc('\n', watch->file); /* between two blocks */
-    watch->rows = watch_rows(text, columns_of(watch->file));
+    watch->rows = watch_rows(text, watch_columns(watch->file));
     fflush(watch->file);
 }
 

@@ -25,6 +25,8 @@ void watch_break(struct watch *watch);
 /* Waits a second. False when it is over: Ctrl-C, SIGTERM, or nobody reads any more. */
 bool watch_wait(struct watch *watch);
 
+/* Of the terminal that the file is. */
+size_t watch_columns(FILE *file);
 /* How many rows of a terminal so wide the text takes. */
 size_t watch_rows(const char *text, size_t columns);
 

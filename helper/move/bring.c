@@ -2,6 +2,7 @@
  * not let itself be interrupted in that: so a process of its own does it, `virt-pivot bring`, which
  * is ended when we are, or when the user wants that; another one goes on from there. */
 #include "base/spawn.h"
+#include "move/pace.h"
 #include "move/private.h"
 
 #include <errno.h>
@@ -57,19 +58,23 @@ struct bringing {
     int words;
     char line[LINE];
     size_t length;
+    struct pace pace;
 };
 
 static void report(void *opaque, uint64_t done, uint64_t total)
 {
-    const struct bringing *bringing = opaque;
+    struct bringing *bringing = opaque;
     const struct move_audience *audience = &bringing->move->mover->audience;
     const struct disk_record *record = &bringing->move->disks.items[bringing->index];
     uint64_t size = move_plan_of(bringing->move, bringing->index)->destination.size;
+    uint64_t copied = total ? (uint64_t)((double)size * (double)done / (double)total) : 0;
+    pace_sample(&bringing->pace, move_now_ms(), copied, size);
     const struct disk_progress progress = {
         .target = record->target,
-        .copied = total ? (uint64_t)((double)size * (double)done / (double)total) : 0,
+        .copied = copied,
         .total = size,
-        .eta = UINT64_MAX,
+        .rate = (uint64_t)bringing->pace.rate,
+        .eta = pace_eta(&bringing->pace),
         .ready = total && done == total,
     };
     if (audience->progress)

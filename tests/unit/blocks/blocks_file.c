@@ -230,7 +230,7 @@ static void what_cannot_be_opened(void **state)
                          "-F qcow2 -b base.qcow2 top.qcow2 && rm base.qcow2");
     assert_not_opened(top, "qcow2", ERROR_NOT_FOUND, top, "base.qcow2");
     setenv("PATH", scratch->folder, 1);
-    assert_not_opened(raw, "raw", ERROR_UNSUPPORTED, raw, "qemu-nbd cannot be started");
+    assert_not_opened(raw, "raw", ERROR_FAILED, raw, "qemu-nbd cannot be started");
 }
 
 /* As a user who may not: root may everything. */

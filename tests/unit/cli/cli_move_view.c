@@ -78,18 +78,31 @@ static void assert_eta(struct scene scene, int64_t expected)
     assert_int_equal(known ? (int64_t)seconds : -1, expected);
 }
 
-static void eta_is_what_remains_over_the_rate(void **state UNUSED)
+static void eta_takes_in_what_the_guest_writes(void **state UNUSED)
 {
     struct scene scene = copying();
-    assert_eta(scene, 15);
-    scene.disks[0].copied = 251;
-    assert_eta(scene, 15); /* rounded up */
+    assert_eta(scene, 17); /* 750 at 50 - 5 */
+    scene.disks[0].copied = 275;
+    assert_eta(scene, 17); /* 16.1 */
+    scene.disks[0].copied = 280;
+    assert_eta(scene, 16);
     scene.disks[0].copied = 1200;
     assert_eta(scene, 0);
     scene = copying();
     scene.disks[0].total = UINT64_MAX / 2;
     scene.disks[0].rate = UINT64_MAX / 4;
     assert_eta(scene, 2);
+}
+
+static void eta_of_a_synchronous_copy_is_what_remains_over_the_rate(void **state UNUSED)
+{
+    struct plan_disk planned = {.target = "vda", .destination = {.synchronous = true}};
+    struct plan plan = {.disks = {.items = &planned, .count = 1}};
+    struct scene scene = copying();
+    scene.view.plan = &plan;
+    assert_eta(scene, 15);
+    scene.disks[0].dirty_rate = 50;
+    assert_eta(scene, 15);
 }
 
 static void eta_is_not_guessed(void **state UNUSED)
@@ -246,7 +259,7 @@ static void json_says_null_where_nothing_is_known(void **state UNUSED)
     struct json_object *vda = json_object_array_get_idx(disks, 0);
     struct json_object *vdb = json_object_array_get_idx(disks, 1);
     assert_int_equal(json_object_get_int64(get(vda, "copied")), 250);
-    assert_int_equal(json_object_get_int64(get(vda, "eta_seconds")), 15);
+    assert_int_equal(json_object_get_int64(get(vda, "eta_seconds")), 17);
     assert_null(get(vda, "latency_now_ms"));
     assert_null(get(vda, "destination")); /* the plan cannot be read */
     static const char *const unknown[] = {"copied",     "total",       "percent", "rate",
@@ -271,7 +284,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(percent_is_100_only_when_ready),
         cmocka_unit_test(percent_is_not_guessed),
-        cmocka_unit_test(eta_is_what_remains_over_the_rate),
+        cmocka_unit_test(eta_takes_in_what_the_guest_writes),
+        cmocka_unit_test(eta_of_a_synchronous_copy_is_what_remains_over_the_rate),
         cmocka_unit_test(eta_is_not_guessed),
         cmocka_unit_test(outcome_follows_phase_and_fates),
         cmocka_unit_test(an_incoming_one_is_never_called_dead),

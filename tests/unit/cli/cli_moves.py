@@ -17,6 +17,9 @@ class NothingThere(virt_pivot.TestCase):
         self.assert_exit(0, self.vp("status"))
         self.assertIn("no move is under way", self.vp("status").err)
         self.assert_exit(0, self.vp("status", "--watch"))
+        for arguments in (("status",), ("status", "--watch")):
+            nothing = {"moves": [], "requests": [], "agent": {"running": False, "pid": None}}
+            self.assertEqual(self.vp(*arguments, "--format", "json").json, nothing)
         self.assert_exit(3, self.vp("status", "db1"))
         self.assert_exit(3, self.vp("status", "--watch", "db1"))
         self.assert_exit(0, self.vp("history"))
@@ -41,7 +44,7 @@ class Status(virt_pivot.TestCase):
             header, vda, vdb = result.out.splitlines()
             self.assertEqual(header.split()[:4], ["MOVE", "DOMAIN", "DISK", "PHASE"])
             self.assertEqual(vda.split(), f"{scene.id} db1 vda copying 25 % 256 MiB of 1 GiB "
-                             "64 MiB/s 2 MiB/s 12 s 1.9 ms (was 1.2)".split())
+                             "64 MiB/s 2 MiB/s 13 s 1.9 ms (was 1.2)".split())
             self.assertEqual(vdb.split(), f"{scene.id} db1 vdb copying - - - - - -".split())
             self.assertEqual(result.err, "")
 
@@ -60,13 +63,25 @@ class Status(virt_pivot.TestCase):
             vda, vdb = move["disks"]
             self.assertEqual((vda["copied"], vda["total"], vda["rate"], vda["dirty_rate"]),
                              (256 * MIB, 1024 * MIB, 64 * MIB, 2 * MIB))
-            self.assertEqual((vda["percent"], vda["eta_seconds"]), (25, 12))
+            self.assertEqual((vda["percent"], vda["eta_seconds"]), (25, 13))
             self.assertEqual((vda["latency_before_ms"], vda["latency_now_ms"]), (1.2, 1.9))
             self.assertEqual((vda["source"], vda["destination"], vda["tier"], vda["rule"]),
                              ("old/vms/db1-vda", "flash/fast/db1-vda", "gold", "databases"))
             self.assertEqual(vda["place"], "on its source")
             for key in ("copied", "total", "percent", "rate", "eta_seconds", "latency_now_ms"):
                 self.assertIsNone(vdb[key], key)
+
+    def test_json_where_numbers_have_a_comma(self):
+        made = subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8",
+                               os.path.join(self.folder, "de_DE.UTF-8")],
+                              capture_output=True, check=False)
+        if made.returncode > 1 or not os.path.isdir(os.path.join(self.folder, "de_DE.UTF-8")):
+            self.skipTest("this machine cannot make a German locale")
+        german = {"LOCPATH": self.folder, "LC_ALL": "de_DE.UTF-8"}
+        with Scene(self.state):
+            move = self.vp("--format", "json", "status", "db1", **german).json["moves"][0]
+            self.assertEqual(move["disks"][0]["latency_now_ms"], 1.9)
+            self.assertIn("1.9 ms", self.vp("status", **german).out)
 
     def test_by_uuid(self):
         with Scene(self.state):
@@ -207,7 +222,9 @@ class Wishes(virt_pivot.TestCase):
             for arguments in (("throttle", "db1", "1MiB"), ("pause", "db1"), ("cancel", "db1")):
                 with self.subTest(arguments=arguments):
                     self.assert_exit(1, self.vp(*arguments))
-            self.assertIn("too late", self.vp("cancel", "db1").err)
+            late = self.vp("cancel", "db1").err
+            self.assertIn("too late", late)
+            self.assertIn(f"'virt-pivot undo {scene.id}'", late)
             move = self.vp("--format", "json", "status").json["moves"][0]
             self.assertFalse(move["cancel_asked"])
 

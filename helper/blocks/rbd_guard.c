@@ -1,10 +1,10 @@
 #include "blocks/rbd_guard.h"
 
 #include "base/crash.h"
+#include "base/thread.h"
 #include "base/vector.h"
 #include "ceph/private.h"
 
-#include <pthread.h>
 #include <time.h>
 
 /* QEMU opens its disks when it starts, and lets its guest run some hundred milliseconds later at
@@ -120,7 +120,7 @@ int rbd_guard_start(struct ceph_cluster *cluster, rbd_image_t image, const char 
         rbd_guard_stop(guard);
         return -1;
     }
-    int failed = pthread_create(&guard->thread, NULL, keep_watch, guard);
+    int failed = thread_start(&guard->thread, keep_watch, guard);
     guard->running = failed == 0;
     if (failed) {
         rbd_guard_stop(guard);

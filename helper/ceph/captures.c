@@ -1,8 +1,8 @@
 /* Snapshots of several images at one instant. librbd makes one a call, and waits for the monitors
  * in it: so each has a thread. */
+#include "base/thread.h"
 #include "ceph/image_snapshot.h"
 
-#include <pthread.h>
 #include <time.h>
 
 struct capture {
@@ -98,7 +98,7 @@ int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, st
     pthread_mutex_lock(&captures->lock);
     for (size_t i = 0; i < captures->count; i++) {
         struct capture *capture = &captures->items[i];
-        int result = pthread_create(&capture->thread, NULL, make_one, capture);
+        int result = thread_start(&capture->thread, make_one, capture);
         capture->started = result == 0;
         captures->left += capture->started;
         if (result) {

@@ -1,7 +1,8 @@
 #include "ceph/image_ask.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -71,7 +72,7 @@ int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_as
         .image = open->image, .ask = what, .features = features, .heard = ceph_clock()};
     pthread_mutex_init(&asking->lock, NULL);
     pthread_cond_init(&asking->ended, NULL);
-    int failed = pthread_create(&thread, NULL, ask, asking);
+    int failed = thread_start(&thread, ask, asking);
     if (!failed && !await(asking, seconds)) {
         pthread_detach(thread);
         *open = (struct ceph_open){0};

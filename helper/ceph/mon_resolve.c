@@ -1,10 +1,10 @@
 #include "ceph/mon_resolve.h"
 
+#include "base/thread.h"
 #include "ceph/private.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <pthread.h>
 #include <time.h>
 
 #define MAX_ADDRESSES 8 /* of one name */
@@ -75,7 +75,7 @@ static struct lookup *lookup_start(const char *host)
     lookup->owners = 2;
 
     pthread_t thread;
-    if (pthread_create(&thread, NULL, lookup_run, lookup) == 0)
+    if (thread_start(&thread, lookup_run, lookup) == 0)
         pthread_detach(thread);
     else
         lookup_run(lookup); /* no thread to be had: then without the bound */

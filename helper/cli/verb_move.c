@@ -94,7 +94,6 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
                        struct error *error)
 {
     struct stage stage;
-    stage_set(&stage, cli, started_pipe);
     bool dry_run = cli_has(call, OPTION_DRY_RUN);
 
     AUTO_FREE const char **targets = NULL;
@@ -106,8 +105,10 @@ static int move_domain(const struct cli *cli, const struct cli_call *call, int s
     char uuid[VIRT_UUID_TEXT];
     CLEANUP(journal_unlock) int lock = -1;
     struct recovery recovery = {0};
-    if (virt_find(session.virt, call->arguments[0], uuid, error) < 0 ||
-        session_lock(&session, uuid, &lock, error) < 0 ||
+    if (virt_find(session.virt, call->arguments[0], uuid, error) < 0)
+        return -1;
+    stage_set(&stage, cli, started_pipe); /* a libvirt that is mute could be left without it */
+    if (session_lock(&session, uuid, &lock, error) < 0 ||
         (!dry_run && recover_moves(cli, &session, uuid, &recovery, error) < 0))
         return -1;
 
@@ -165,7 +166,6 @@ static int move_detached(const struct cli *cli, const struct cli_call *call, str
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return error_set(error, ERROR_FAILED, "cannot make a pipe");
-    interrupt_arm(&interrupt);
     fflush(NULL);
     pid_t child = fork();
     if (child < 0)
@@ -178,6 +178,7 @@ static int move_detached(const struct cli *cli, const struct cli_call *call, str
         fflush(NULL);
         _exit(error_exit_status(error));
     }
+    interrupt_arm(&interrupt);
     close(ends[1]);
     int64_t id = 0;
     bool copies = await_copy(&interrupt, child, ends[0], &id);

@@ -136,9 +136,10 @@ static int run_undo(struct undo *undo, struct error *error)
     bool is_final = move_phase_is_final(view.record.phase);
     if (!is_final && view.alive)
         return cancel(undo, &view, error);
-    stage_set(&undo->stage, undo->cli, -1); /* before there are threads that a signal could hit */
-    if (session_open(undo->cli, SESSION_VIRT, &undo->session, error) < 0 ||
-        session_lock(&undo->session, view.record.uuid, &lock, error) < 0 ||
+    if (session_open(undo->cli, SESSION_VIRT, &undo->session, error) < 0)
+        return -1;
+    stage_set(&undo->stage, undo->cli, -1);
+    if (session_lock(&undo->session, view.record.uuid, &lock, error) < 0 ||
         recover(undo, view.record.uuid, is_final, &undone, error) < 0)
         return -1;
     return undone ? 0 : take_back(undo, error);

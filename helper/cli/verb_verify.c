@@ -86,10 +86,10 @@ static int run(const struct cli *cli, const struct cli_call *call, struct error 
     struct stage stage;
     CLEANUP(move_records_clear) struct move_records chosen = {0};
     AUTO_SESSION struct session session = {0};
-    stage_set(&stage, cli, -1);
     if (session_open(cli, SESSION_VIRT | SESSION_JOURNAL, &session, error) < 0 ||
         choose(&session, call, &chosen, error) < 0)
         return -1;
+    stage_set(&stage, cli, -1);
     int result = verify_all(&stage, &session, call, &chosen, error);
     progress_clear(&stage.progress);
     return chosen.count ? result : error_set(error, ERROR_NOTHING, "no move waits to be verified");

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "base/thread.h"
 #include "virt/private.h"
 
 #include <errno.h>
@@ -153,7 +154,7 @@ int virt_events_start(struct virt *virt, struct error *error)
     if (virEventRegisterDefaultImpl() < 0)
         return error_set(error, ERROR_FAILED, "cannot set up libvirt's event loop");
     virt->stop_timer = virEventAddTimeout(-1, on_timer, NULL, NULL);
-    int failed = pthread_create(&virt->loop, NULL, run_loop, virt);
+    int failed = thread_start(&virt->loop, run_loop, virt);
     if (failed)
         return error_set(error, ERROR_FAILED, "cannot start a thread: %s", strerror(failed));
     return 0;

@@ -56,7 +56,8 @@ void blocks_close(struct blocks *blocks);
 DEFINE_CLEANUP(struct blocks, blocks_close);
 
 uint64_t blocks_size(const struct blocks *blocks); /* bytes */
-/* Whether holes are known: RBD with a valid fast-diff, NBD with base:allocation. */
+/* Whether holes are known: of NBD with base:allocation; of an RBD image that is only read, by
+ * asking for its objects one by one, of another by a valid fast-diff. */
 bool blocks_knows_holes(const struct blocks *blocks);
 /* Bytes that may hold anything but zeros: the size when holes are not known. */
 int blocks_data(struct blocks *blocks, uint64_t *bytes, struct error *error) MUST_CHECK;

@@ -13,6 +13,8 @@
 #define WRITE_FLAGS (LIBRADOS_OP_FLAG_FADVISE_SEQUENTIAL | LIBRADOS_OP_FLAG_FADVISE_NOCACHE)
 /* The map of what is stored: bits, and never more memory than for so many. */
 #define MAP_BITS_MAX ((uint64_t)1 << 26)
+/* So much of an image has its objects listed at once: some thousands of them, usually. */
+#define LISTED_AT_ONCE ((uint64_t)1 << 34)
 
 struct rbd_blocks {
     struct blocks blocks;
@@ -23,6 +25,7 @@ struct rbd_blocks {
     bool locked;
     bool may_lock;
     struct rbd_guard *guard; /* NULL: nobody keeps watch */
+    bool by_objects;         /* what is stored is asked of them, not of the image's object map */
     uint64_t object_size;
     uint64_t overlap; /* the part that may come from a parent */
 
@@ -120,29 +123,36 @@ static int note_object(uint64_t offset, size_t length, int exists, void *opaque)
     return blocks_beat(&reading->rbd->blocks, reading->error) < 0 ? -ECANCELED : 0;
 }
 
-/* Of the whole image, from its beginning: librbd before 2022 reports wrong offsets when asked from
- * the middle of an object (Ceph's issue 53784). For the part that may come from a parent, its
- * answers are not used: several releases forget the parent when they use the object map. */
-static int read_map(struct rbd_blocks *rbd, struct error *error)
+static int list_stored(struct rbd_blocks *rbd, uint64_t offset, uint64_t length,
+                       struct error *error)
 {
-    AUTO_ERROR struct error stopped = {0};
-    struct reading_map reading = {.rbd = rbd, .error = &stopped};
+    struct reading_map reading = {.rbd = rbd, .error = error};
     double begin = blocks_clock();
     for (;;) {
-        int result =
-            rbd_diff_iterate2(rbd->image, NULL, 0, rbd->blocks.size, 0, 1, note_object, &reading);
+        if (blocks_beat(&rbd->blocks, error) < 0)
+            return -1;
+        int result = rbd_diff_iterate2(rbd->image, NULL, offset, length, 0, !rbd->by_objects,
+                                       note_object, &reading);
         if (result >= 0)
-            break;
-        if (!error_is_set(&stopped) && result == -ETIMEDOUT &&
-            blocks_clock() - begin < rbd->blocks.patience &&
-            blocks_beat(&rbd->blocks, &stopped) == 0)
-            continue;
-        if (!error_is_set(&stopped))
+            return 0;
+        if (error_is_set(error))
+            return -1;
+        if (result != -ETIMEDOUT || blocks_clock() - begin >= rbd->blocks.patience)
             return ceph_failure(error, rbd->cluster, rbd->pool_name, result,
                                 "%s: what is stored of it cannot be listed", rbd->blocks.name);
-        error_move(error, &stopped);
-        return -1;
     }
+}
+
+/* By the image's object map it is asked for as a whole, from its beginning: librbd before 2022
+ * reports wrong offsets when asked from the middle of an object (Ceph's issue 53784). For the part
+ * that may come from a parent, its answers are not used: several releases forget the parent when
+ * they use the object map. */
+static int read_map(struct rbd_blocks *rbd, struct error *error)
+{
+    uint64_t size = rbd->blocks.size, stretch = rbd->by_objects ? LISTED_AT_ONCE : size;
+    for (uint64_t at = 0; at < size; at += stretch)
+        if (list_stored(rbd, at, at + stretch < size ? stretch : size - at, error) < 0)
+            return -1;
     mark(rbd, 0, rbd->overlap);
     return 0;
 }
@@ -297,17 +307,23 @@ static int claim(struct rbd_blocks *rbd, uint64_t features, struct error *error)
     return check_unwatched(rbd, error);
 }
 
-/* Whether the object map can be trusted to say what is not stored. */
-static bool map_is_good(uint64_t features, uint64_t flags, uint64_t stripe_count)
+/* Whether the image's objects are all that is stored of it, each at its place. */
+static bool is_its_objects(uint64_t features, uint64_t stripe_count)
 {
-    const uint64_t needed = RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF;
-    const uint64_t invalid = RBD_FLAG_OBJECT_MAP_INVALID | RBD_FLAG_FAST_DIFF_INVALID;
 #ifdef RBD_FEATURE_MIGRATING
-    /* What has not been brought over yet is in no map of this image. */
+    /* What has not been brought over yet is in no object of this image. */
     if (features & RBD_FEATURE_MIGRATING)
         return false;
 #endif
-    return (features & needed) == needed && !(flags & invalid) && stripe_count <= 1;
+    return stripe_count <= 1;
+}
+
+/* Whether the image says that its object map is right. */
+static bool map_is_good(uint64_t features, uint64_t flags)
+{
+    const uint64_t needed = RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF;
+    const uint64_t invalid = RBD_FLAG_OBJECT_MAP_INVALID | RBD_FLAG_FAST_DIFF_INVALID;
+    return (features & needed) == needed && !(flags & invalid);
 }
 
 static int look_at(struct rbd_blocks *rbd, enum access access, struct error *error)
@@ -328,7 +344,12 @@ static int look_at(struct rbd_blocks *rbd, enum access access, struct error *err
 
     blocks_prepare(&rbd->blocks, &rbd_kind, info.size);
     rbd->object_size = info.obj_size;
-    rbd->blocks.knows_holes = map_is_good(features, flags, stripe_count);
+    /* A reader compares. If a copy was led astray by an object map, it shall not be proven by the
+     * same map. Without the lock librbd does not use it for reading either, except at a snapshot
+     * (librbd image/RefreshRequest.cc, send_v2_open_object_map). */
+    rbd->by_objects = access == READING;
+    rbd->blocks.knows_holes =
+        is_its_objects(features, stripe_count) && (rbd->by_objects || map_is_good(features, flags));
     rbd->blocks.writable = access == WRITING;
     rbd->blocks.knows_idle = access == IDLE;
     if (access == IDLE)

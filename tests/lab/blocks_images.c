@@ -33,6 +33,13 @@ static uint64_t check_image(struct lab *lab, const char *image, const char *snap
     return found.read;
 }
 
+/* By one who writes: he needs the map, and keeps it. */
+static bool map_is_believed(struct lab *lab, const char *image)
+{
+    CLEANUP(blocks_closep) struct blocks *blocks = lab_blocks(lab, image, NULL, true);
+    return blocks_knows_holes(blocks);
+}
+
 static void with_and_without_fast_diff(void **state)
 {
     struct lab *lab = lab_of(state);
@@ -42,7 +49,9 @@ static void with_and_without_fast_diff(void **state)
     lab_image(lab, &(struct image_spec){.name = "plain", .size = size, .features = 1}, holds);
     /* Objects 0, 3, 4, 5, 7 and the last, which is a small one. */
     assert_int_equal(check_image(lab, "mapped", NULL, holds, true), 24 * MIB + MIB + 12345);
-    assert_int_equal(check_image(lab, "plain", NULL, holds, false), size);
+    assert_int_equal(check_image(lab, "plain", NULL, holds, true), 24 * MIB + MIB + 12345);
+    assert_true(map_is_believed(lab, "mapped"));
+    assert_false(map_is_believed(lab, "plain"));
 
     CLEANUP(blocks_closep) struct blocks *mapped = lab_blocks(lab, "mapped", NULL, false);
     CLEANUP(blocks_closep) struct blocks *plain = lab_blocks(lab, "plain", NULL, false);
@@ -63,13 +72,40 @@ static void with_invalid_fast_diff(void **state)
     assert_int_equal(
         rbd_update_features(open.image, RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF, 1), 0);
     ceph_open_close(&open);
-    assert_int_equal(check_image(lab, "stale", NULL, holds, false), holds->blocks.size);
+    assert_false(map_is_believed(lab, "stale"));
+    assert_int_equal(check_image(lab, "stale", NULL, holds, true), 24 * MIB + MIB + 12345);
 
     uint64_t enabled = 0;
     AUTO_ERROR struct error error = {0};
     const struct ceph_image_name name = lab_name(lab, "stale");
     assert_done(ceph_image_enable_fast_diff(lab->cluster, &name, &enabled, &error), &error);
+    assert_true(map_is_believed(lab, "stale"));
     assert_int_equal(check_image(lab, "stale", NULL, holds, true), 24 * MIB + MIB + 12345);
+}
+
+/* A map that says less than there is, and that it is right: who copies by it copies too little, and
+ * that must not be proven by the same map. */
+static void what_the_map_denies(void **state)
+{
+    struct lab *lab = lab_of(state);
+    AUTO_DISK struct fake_disk *holds = lab_content();
+    lab_image(lab,
+              &(struct image_spec){.name = "image", .size = holds->blocks.size, .features = MAPPED},
+              holds);
+    AUTO_POOL rados_ioctx_t pool = lab_pool(lab, lab->scratch, NULL);
+    struct ceph_open open = lab_image_open(lab, NULL, "image");
+    char prefix[64] = "";
+    assert_int_equal(rbd_get_block_name_prefix(open.image, prefix, sizeof(prefix)), 0);
+    ceph_open_close(&open);
+    AUTO_FREE char *object = text_format("%s.%016x", prefix, 1);
+    assert_int_equal(rados_write(pool, object, "hidden", 6, 100), 0);
+
+    CLEANUP(blocks_closep) struct blocks *image = lab_blocks(lab, "image", NULL, false);
+    struct blocks_comparison found;
+    AUTO_ERROR struct error error = {0};
+    assert_done(blocks_compare(image, &holds->blocks, NULL, &found, &error), &error);
+    assert_false(found.equal);
+    assert_int_equal(found.first_difference, 4 * MIB + 100);
 }
 
 static void objects_of_all_sizes(void **state)
@@ -355,6 +391,7 @@ int blocks_image_tests(struct lab *lab)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate_setup_teardown(with_and_without_fast_diff, NULL, sweep, lab),
         cmocka_unit_test_prestate_setup_teardown(with_invalid_fast_diff, NULL, sweep, lab),
+        cmocka_unit_test_prestate_setup_teardown(what_the_map_denies, NULL, sweep, lab),
         cmocka_unit_test_prestate_setup_teardown(objects_of_all_sizes, NULL, sweep, lab),
         cmocka_unit_test_prestate_setup_teardown(small_sizes, NULL, sweep, lab),
         cmocka_unit_test_prestate_setup_teardown(snapshot_while_the_head_is_written, NULL, sweep,

@@ -70,8 +70,10 @@ test_status_while_it_copies() {
 test_detached() {
     slow_policy
     running_guest a --disk raw:256M:fill=120
-    expect_exit 0 vp move --detach "$GUEST"
+    expect_exit 0 vp move --detach "$GUEST" --format json
     assert_err "in the background"
+    assert_eq "under way" "$(json "$OUT" 'd["outcome"]')"
+    assert_eq 1 "$(json "$OUT" 'd["move"]')"
     wait_for 90 moved_to_flash
     wait_for 20 no_move_under_way
     assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"

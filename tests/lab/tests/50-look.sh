@@ -69,6 +69,8 @@ test_plan_diff_and_dry_run_are_the_move() {
     expect_exit 0 vp plan "$GUEST" --diff
     assert_out "^\\+ .*protocol='rbd' name='fast/$GUEST-vda'"
     grep '^[-+] ' "$OUT" >"$TEST_DIR/promised"
+    expect_exit 0 vp plan "$GUEST" --diff --format json
+    json "$OUT" 'd["diff"]' | grep '^[-+] ' | cmp - "$TEST_DIR/promised" || fail "another diff in JSON"
     expect_exit 0 vp move "$GUEST" --dry-run
     assert_untouched "$GUEST"
     virsh -q dumpxml --inactive "$GUEST" >"$TEST_DIR/plain-before.xml"

@@ -248,6 +248,20 @@ test_a_byte_flipped_in_a_file_while_it_is_compared() {
     assert_shouts $((250 << 20)) "$SOURCE"
 }
 
+# Data that the source's object map denies: QEMU, which asks the map, copies nothing there, and believes
+# that it was right.
+test_data_that_the_object_map_hides() {
+    local prefix
+    simple_policy
+    running_guest a --disk "rbd:old/vms/$T-src:128M:fill=10"
+    rbd_in old info "vms/$T-src" --format json >info.json
+    prefix=$(json info.json 'd["block_name_prefix"]')
+    rados -c "$(cluster_folder old)/ceph.conf" -p vms put "$prefix.$(printf %016x 30)" "$LAB_FOLDER/lib.sh"
+    expect_exit 4 vp move "$GUEST"
+    assert_shouts $((120 << 20)) "vms/$T-src"
+    assert_moved "$GUEST" "vda=rbd:flash/fast/$GUEST-vda"
+}
+
 mirror_is_ready() {
     [[ $(virsh -q dumpxml "$GUEST") == *"<mirror "*"ready='yes'"* ]]
 }

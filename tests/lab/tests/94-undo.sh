@@ -304,6 +304,18 @@ test_cancelled_on_the_way_back() {
     assert_back_after_reboot
 }
 
+test_sigterm_on_the_way_back() {
+    simple_policy
+    moved_guest a --disk raw:128M:fill=100
+    undoes_slowly
+    kill -TERM "$VP_PID"
+    wait_vp 1
+    assert_err "everything is as it was: cancelled"
+    assert_still_moved
+    expect_exit 0 vp undo "$MOVE"
+    assert_back
+}
+
 # The guest dies in mid-copy, and somebody starts it from an old definition: on a disk that was
 # written over in part.
 test_started_on_the_half_written_disk() {

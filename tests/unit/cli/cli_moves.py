@@ -1,6 +1,7 @@
 """status, throttle, pause, resume, cancel and history, on journals made by cli_scene."""
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -390,6 +391,46 @@ class History(virt_pivot.TestCase):
         self.assert_exit(1, result)
         self.assertEqual(result.out, "")
         self.assertIn("there is no move 99", result.err)
+
+
+class NothingHasBegun(virt_pivot.TestCase):
+    """libvirt takes the connection, and never says a word."""
+
+    def setUp(self):
+        super().setUp()
+        self.policy = os.path.join(self.folder, "policy.yaml")
+        with open(self.policy, "w", encoding="utf-8") as file:
+            file.write("""version: 1
+clusters:
+  flash: {mons: ["127.0.0.1:1"], user: libvirt, secret: s}
+tiers:
+  gold: {pool: flash/fast}
+rules:
+  - {match: {}, tier: gold}
+""")
+        # pylint: disable=consider-using-with
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.socket.close)
+        self.socket.bind(os.path.join(self.folder, "mute"))
+        self.socket.listen()
+        self.socket.settimeout(30)
+
+    def test_it_ends_at_once(self):
+        uri = f"qemu+unix:///system?socket={self.folder}/mute"
+        for options in ((), ("--detach",)):
+            with self.subTest(options=options):
+                # pylint: disable=consider-using-with
+                process = subprocess.Popen(
+                    [virt_pivot.PROGRAM, "--state", self.state, "--policy", self.policy, "-c", uri,
+                     "move", "db1", *options], env=virt_pivot.environment(),
+                    stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                peer, _ = self.socket.accept()
+                process.send_signal(signal.SIGTERM)
+                self.assertNotEqual(process.wait(30), 0)
+                peer.settimeout(30)
+                while peer.recv(4096):
+                    pass  # until nobody holds the other end
+                peer.close()
 
 
 if __name__ == "__main__":

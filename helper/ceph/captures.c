@@ -5,12 +5,15 @@
 
 #include <time.h>
 
+/* When nobody needs them any more. */
+#define LEAVE_MILLISECONDS 5000
+
 struct capture {
     struct ceph_captures *all;
     const struct ceph_capture_of *of;
     struct ceph_open open;
     pthread_t thread;
-    bool started;
+    bool started, ended;
     int result;
 };
 
@@ -50,6 +53,7 @@ static void *make_one(void *opaque)
     int result = ceph_snapshot_make(capture->open.image, capture->of->snapshot);
     pthread_mutex_lock(&all->lock);
     capture->result = result;
+    capture->ended = true;
     all->left--;
     pthread_cond_signal(&all->ended);
     pthread_mutex_unlock(&all->lock);
@@ -75,6 +79,14 @@ static int failed(const struct capture *capture, int result, struct error *error
     AUTO_FREE char *text = ceph_image_text(&of->name);
     return ceph_failure(error, of->cluster, of->name.pool, result,
                         "image %s: snapshot '%s' cannot be made", text, of->snapshot);
+}
+
+/* Under the lock. */
+static void await_all(struct ceph_captures *captures, const struct timespec *until)
+{
+    while (captures->left > 0 &&
+           pthread_cond_timedwait(&captures->ended, &captures->lock, until) != ETIMEDOUT)
+        ;
 }
 
 /* Under the lock. */
@@ -106,21 +118,35 @@ int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, st
             return failed(capture, -result, error);
         }
     }
-    while (captures->left > 0 &&
-           pthread_cond_timedwait(&captures->ended, &captures->lock, &until) != ETIMEDOUT)
-        ;
+    await_all(captures, &until);
     int result = conclude(captures, milliseconds, error);
     pthread_mutex_unlock(&captures->lock);
     return result;
 }
 
+static void close_one(struct capture *capture)
+{
+    if (capture->started && !capture->ended) {
+        pthread_detach(capture->thread);
+        ceph_leave_stuck(capture->of->cluster);
+        return;
+    }
+    if (capture->started)
+        pthread_join(capture->thread, NULL);
+    ceph_open_close(&capture->open);
+}
+
 void ceph_captures_close(struct ceph_captures *captures)
 {
+    const struct timespec until = after(LEAVE_MILLISECONDS);
+    pthread_mutex_lock(&captures->lock);
+    await_all(captures, &until);
+    size_t left = captures->left;
     for (size_t i = 0; i < captures->count; i++)
-        if (captures->items[i].started)
-            pthread_join(captures->items[i].thread, NULL);
-    for (size_t i = 0; i < captures->count; i++)
-        ceph_open_close(&captures->items[i].open);
+        close_one(&captures->items[i]);
+    pthread_mutex_unlock(&captures->lock);
+    if (left)
+        return; /* to those threads: what they are at may end at any time */
     free(captures->items);
     pthread_cond_destroy(&captures->ended);
     pthread_mutex_destroy(&captures->lock);

@@ -248,8 +248,8 @@ int ceph_captures_open(const struct ceph_capture_of *of, size_t count,
  * milliseconds: then they may come at any time. */
 int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, struct error *error)
     MUST_CHECK;
-/* Waits until nothing of it is under way, in the worst case for some of the connection's timeouts.
- */
+/* Waits for a few seconds until nothing of it is under way. What is then is left alone: librbd asks
+ * the owner of the image's lock for it, who may hang for as long as an OSD is away. */
 void ceph_captures_close(struct ceph_captures *captures);
 DEFINE_CLEANUP(struct ceph_captures, ceph_captures_close);
 

@@ -3,6 +3,7 @@
 #include "ceph/private.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 #define DEFAULT_TIMEOUT 10
 #define OPTION_ROOM 4096
@@ -276,6 +277,18 @@ int ceph_connect(const struct ceph_login *login, struct ceph_cluster **cluster, 
         return explain_refusal(fresh, login, result, error);
     *cluster = STEAL(fresh);
     return 0;
+}
+
+static void leave(int status, void *unused UNUSED)
+{
+    fflush(NULL);
+    _exit(status);
+}
+
+void ceph_leave_stuck(struct ceph_cluster *cluster)
+{
+    cluster->is_stuck = true;
+    on_exit(leave, NULL);
 }
 
 void ceph_disconnect(struct ceph_cluster *cluster)

@@ -3,16 +3,13 @@
 #include "base/thread.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Shared with a thread that may never end. */
 struct asking {
     rbd_image_t image;
     ceph_ask *ask;
-    uint64_t features;
+    struct ceph_wish wish; /* its own text */
     pthread_mutex_t lock;
     pthread_cond_t ended;
     double heard; /* when there was news, by ceph_clock */
@@ -32,7 +29,7 @@ static int hear(uint64_t done UNUSED, uint64_t all UNUSED, void *opaque)
 static void *ask(void *opaque)
 {
     struct asking *asking = opaque;
-    int result = asking->ask(asking->image, asking->features, hear, asking);
+    int result = asking->ask(asking->image, &asking->wish, hear, asking);
     pthread_mutex_lock(&asking->lock);
     asking->result = result;
     asking->done = true;
@@ -56,28 +53,22 @@ static bool await(struct asking *asking, double seconds)
     return done;
 }
 
-/* At exit the libraries would take down what the thread still uses. */
-static void leave(int status, void *unused UNUSED)
-{
-    fflush(NULL);
-    _exit(status);
-}
-
 int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_ask *what,
-                   uint64_t features, double seconds)
+                   const struct ceph_wish *wish, double seconds)
 {
     pthread_t thread;
     struct asking *asking = NEW(struct asking);
-    *asking = (struct asking){
-        .image = open->image, .ask = what, .features = features, .heard = ceph_clock()};
+    *asking =
+        (struct asking){.image = open->image, .ask = what, .wish = *wish, .heard = ceph_clock()};
+    char *snapshot = text_dup(wish->snapshot);
+    asking->wish.snapshot = snapshot;
     pthread_mutex_init(&asking->lock, NULL);
     pthread_cond_init(&asking->ended, NULL);
     int failed = thread_start(&thread, ask, asking);
     if (!failed && !await(asking, seconds)) {
         pthread_detach(thread);
         *open = (struct ceph_open){0};
-        cluster->is_stuck = true;
-        on_exit(leave, NULL);
+        ceph_leave_stuck(cluster);
         return -ETIMEDOUT;
     }
     int result = -failed;
@@ -87,6 +78,7 @@ int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_as
     }
     pthread_cond_destroy(&asking->ended);
     pthread_mutex_destroy(&asking->lock);
+    free(snapshot);
     free(asking);
     if (result == -ETIMEDOUT)
         ceph_open_close(open);

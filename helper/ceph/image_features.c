@@ -11,9 +11,6 @@
 #define SETTLE_SECONDS 10
 #define POLL_MS 100
 
-/* Without any news of it. A client that is gone is known for that after half of it. */
-#define ANSWER_SECONDS 60
-
 /* An image whose features are being changed, open for writing. */
 struct change {
     struct ceph_cluster *cluster;
@@ -38,19 +35,19 @@ static int change_failed(const struct change *change, int result, const char *wh
 
 /* ---- asking for it ---- */
 
-static int enable_features(rbd_image_t image, uint64_t features, librbd_progress_fn_t hear UNUSED,
-                           void *opaque UNUSED)
+static int enable_features(rbd_image_t image, const struct ceph_wish *wish,
+                           librbd_progress_fn_t hear UNUSED, void *opaque UNUSED)
 {
-    return CRASH_AROUND(rbd_update_features(image, features, 1));
+    return CRASH_AROUND(rbd_update_features(image, wish->features, 1));
 }
 
-static int disable_features(rbd_image_t image, uint64_t features, librbd_progress_fn_t hear UNUSED,
-                            void *opaque UNUSED)
+static int disable_features(rbd_image_t image, const struct ceph_wish *wish,
+                            librbd_progress_fn_t hear UNUSED, void *opaque UNUSED)
 {
-    return CRASH_AROUND(rbd_update_features(image, features, 0));
+    return CRASH_AROUND(rbd_update_features(image, wish->features, 0));
 }
 
-static int rebuild_object_map(rbd_image_t image, uint64_t features UNUSED,
+static int rebuild_object_map(rbd_image_t image, const struct ceph_wish *wish UNUSED,
                               librbd_progress_fn_t hear, void *opaque)
 {
     return CRASH_AROUND(rbd_rebuild_object_map(image, hear, opaque));
@@ -59,7 +56,8 @@ static int rebuild_object_map(rbd_image_t image, uint64_t features UNUSED,
 /* 0 too where no answer came, but the image shows that it was done. */
 static int ask_for(struct change *change, ceph_ask *ask, uint64_t features)
 {
-    int result = ceph_ask_owner(change->cluster, change->open, ask, features, ANSWER_SECONDS);
+    const struct ceph_wish wish = {.features = features};
+    int result = ceph_ask_owner(change->cluster, change->open, ask, &wish, CEPH_ANSWER_SECONDS);
     if (result != -ETIMEDOUT)
         return result;
     AUTO_ERROR struct error ignored = {0};

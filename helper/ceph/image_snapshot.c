@@ -1,6 +1,7 @@
 #include "ceph/image_snapshot.h"
 
 #include "base/crash.h"
+#include "ceph/image_ask.h"
 #include "ceph/image_ghost.h"
 
 bool ceph_snapshot_is_ours(const char *name)
@@ -39,13 +40,32 @@ int ceph_snapshots_open(struct ceph_cluster *cluster, const struct ceph_image_na
     return ceph_image_check_answers(cluster, name, open, error);
 }
 
+static int make(rbd_image_t image, const struct ceph_wish *wish, librbd_progress_fn_t hear UNUSED,
+                void *opaque UNUSED)
+{
+    return ceph_snapshot_make(image, wish->snapshot);
+}
+
+static int remove_one(rbd_image_t image, const struct ceph_wish *wish,
+                      librbd_progress_fn_t hear UNUSED, void *opaque UNUSED)
+{
+    return CRASH_AROUND(rbd_snap_remove(image, wish->snapshot));
+}
+
+static int ask_for(struct ceph_cluster *cluster, struct ceph_open *open, ceph_ask *ask,
+                   const char *snapshot)
+{
+    const struct ceph_wish wish = {.snapshot = snapshot};
+    return ceph_ask_owner(cluster, open, ask, &wish, CEPH_ANSWER_SECONDS);
+}
+
 int ceph_snapshot_create(struct ceph_cluster *cluster, const struct ceph_image_name *name,
                          const char *snapshot, struct error *error)
 {
     AUTO_OPEN struct ceph_open open = {0};
     if (ceph_snapshots_open(cluster, name, &open, error) < 0)
         return -1;
-    int result = ceph_snapshot_make(open.image, snapshot);
+    int result = ask_for(cluster, &open, make, snapshot);
     return result == 0 ? 0
                        : snapshot_failed(cluster, name, snapshot, result, "cannot be made", error);
 }
@@ -60,7 +80,7 @@ int ceph_snapshot_remove(struct ceph_cluster *cluster, const struct ceph_image_n
         error_clear(error);
         return 0;
     }
-    int result = CRASH_AROUND(rbd_snap_remove(open.image, snapshot));
+    int result = ask_for(cluster, &open, remove_one, snapshot);
     return result == 0 || result == -ENOENT
                ? 0
                : snapshot_failed(cluster, name, snapshot, result, "cannot be removed", error);

@@ -20,6 +20,11 @@ struct ceph_cluster {
     bool is_stuck;    /* a call on it does not return: it cannot be closed */
 };
 
+/* cluster.c: a call on the connection does not return, and is not waited for any more. The
+ * connection is left alone when it is to be closed, and at exit the libraries are: they would take
+ * down what the call's thread still uses. */
+void ceph_leave_stuck(struct ceph_cluster *cluster);
+
 static inline void cleanup_pool(rados_ioctx_t *pool)
 {
     if (*pool)

@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <unistd.h>
 
-static int answer(rbd_image_t image UNUSED, uint64_t features, librbd_progress_fn_t hear UNUSED,
-                  void *opaque UNUSED)
+static int answer(rbd_image_t image UNUSED, const struct ceph_wish *wish,
+                  librbd_progress_fn_t hear UNUSED, void *opaque UNUSED)
 {
-    return -(int)features;
+    return -(int)wish->features;
 }
 
-static int never(rbd_image_t image UNUSED, uint64_t features UNUSED,
+static int never(rbd_image_t image UNUSED, const struct ceph_wish *wish UNUSED,
                  librbd_progress_fn_t hear UNUSED, void *opaque UNUSED)
 {
     while (pause() < 0)
@@ -21,8 +21,8 @@ static int never(rbd_image_t image UNUSED, uint64_t features UNUSED,
 }
 
 /* For longer than is waited for without news. */
-static int tell(rbd_image_t image UNUSED, uint64_t features UNUSED, librbd_progress_fn_t hear,
-                void *opaque)
+static int tell(rbd_image_t image UNUSED, const struct ceph_wish *wish UNUSED,
+                librbd_progress_fn_t hear, void *opaque)
 {
     for (int i = 0; i < 25; i++) {
         usleep(100000);
@@ -35,7 +35,8 @@ static int tell(rbd_image_t image UNUSED, uint64_t features UNUSED, librbd_progr
 static int ask(struct ceph_cluster *cluster, ceph_ask *what, uint64_t features, double seconds)
 {
     struct ceph_open open = {0};
-    return ceph_ask_owner(cluster, &open, what, features, seconds);
+    const struct ceph_wish wish = {.features = features, .snapshot = "a"};
+    return ceph_ask_owner(cluster, &open, what, &wish, seconds);
 }
 
 static void answers(void **state UNUSED)

@@ -40,10 +40,60 @@ static void maps_are_judged_under_the_lock(void **state UNUSED)
     }
 }
 
+static void assert_idle(struct blocks *blocks, bool idle, const char *says)
+{
+    AUTO_ERROR struct error error = {0};
+    int result = blocks_check_idle(blocks, &error);
+    if (idle && result < 0)
+        fail_msg("%s", error.message);
+    if (!idle && (result == 0 || error.code != ERROR_BUSY || !strstr(error.message, says)))
+        fail_msg("code %d: %s", (int)error.code, result < 0 ? error.message : "no error");
+}
+
+static void who_came_is_remembered(void **state UNUSED)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fake_librbd fake;
+        fake_librbd_begin(&fake);
+        fake.may_write = i == 0;
+        struct blocks *blocks = open_idle(&fake);
+        assert_idle(blocks, true, "");
+        fake.is_watched = true;
+        assert_idle(blocks, false, "in use by 192.0.2.2:0/1 client.2");
+        fake.is_watched = false;
+        assert_idle(blocks, false, "in use by 192.0.2.2:0/1 client.2");
+        assert_false(fake.is_locked);
+        blocks_close(blocks);
+        fake_librbd_end(&fake);
+    }
+}
+
+/* While nobody can look, somebody may come and go, unless there is a lock. */
+static void blind_without_a_lock(void **state UNUSED)
+{
+    for (int i = 0; i < 3; i++) {
+        struct fake_librbd fake;
+        fake_librbd_begin(&fake);
+        fake.may_write = i != 1;
+        fake.features = i != 2 ? RBD_FEATURE_EXCLUSIVE_LOCK : RBD_FEATURE_LAYERING;
+        struct blocks *blocks = open_idle(&fake);
+        assert_int_equal(fake.is_locked, i == 0);
+        fake.watchers_fail = -ETIMEDOUT;
+        ceph_pause(1200);
+        fake.watchers_fail = 0;
+        ceph_pause(100); /* the guard has looked again by itself */
+        assert_idle(blocks, i == 0, "could not be seen who has image p/i open");
+        blocks_close(blocks);
+        fake_librbd_end(&fake);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(maps_are_judged_under_the_lock),
+        cmocka_unit_test(who_came_is_remembered),
+        cmocka_unit_test(blind_without_a_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,8 +47,9 @@ int blocks_open_file_idle(const char *path, const char *format, struct blocks **
                           struct error *error) MUST_CHECK;
 /* Success if nobody has come since it was opened so: no client opened the RBD image; nobody has the
  * file or block device open for writing by QEMU's locks, and its time of change, or the device's
- * count of writes, are what they were. ERROR_BUSY: somebody has, and what was read may be torn. Of
- * other disks (blocks_knows_idle) nothing is known, and it succeeds. */
+ * count of writes, are what they were. ERROR_BUSY: somebody has, or may have while an image that is
+ * not locked could not be looked at, and what was read may be torn. Of other disks
+ * (blocks_knows_idle) nothing is known, and it succeeds. */
 int blocks_check_idle(struct blocks *blocks, struct error *error) MUST_CHECK;
 bool blocks_knows_idle(const struct blocks *blocks);
 

@@ -339,9 +339,9 @@ int blocks_open_socket(int socket, const char *name, bool writable, struct block
     AUTO_CLOSE int connection = socket;
     if (new_handle(nbd, error) < 0)
         return -1;
-    if (nbd_aio_connect_socket(nbd->handle, connection) < 0)
+    /* libnbd closes it by itself, also when this fails (lib/connect.c, and its state DEAD). */
+    if (nbd_aio_connect_socket(nbd->handle, steal_fd(&connection)) < 0)
         return refused(nbd, "cannot be opened", error);
-    steal_fd(&connection);
     if (shake_hands(nbd, HANDSHAKE_SECONDS, error) < 0 || check_writable(nbd, writable, error) < 0)
         return -1;
     nbd->server = server;

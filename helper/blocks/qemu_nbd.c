@@ -24,7 +24,7 @@
 #define NOT_STARTED 127
 #define PID_DIGITS 10
 #define COMPLAINT_MAX 400
-/* How long a child that has closed its socket may take to end. */
+/* How long a child that has closed its socket, or was killed, may take to end. */
 #define END_MS 2000
 /* How long one that has written may take to close its image. */
 #define CLOSE_MS 10000
@@ -178,16 +178,16 @@ static int make_sockets(int *listening, int *connected, struct error *error)
     return error_set(error, ERROR_FAILED, "no socket for qemu-nbd can be made in /tmp: %m");
 }
 
-static bool has_ended(struct qemu_nbd *child, int flags)
+static bool has_ended(struct qemu_nbd *child)
 {
-    if (child->pid && waitpid(child->pid, &child->status, flags) == child->pid)
+    if (child->pid && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
         child->pid = 0;
     return child->pid == 0;
 }
 
 static bool ends_within(struct qemu_nbd *child, int milliseconds)
 {
-    for (int waited = 0; !has_ended(child, WNOHANG); waited += 10) {
+    for (int waited = 0; !has_ended(child); waited += 10) {
         if (waited >= milliseconds)
             return false;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -283,7 +283,9 @@ void qemu_nbd_end(struct qemu_nbd *child)
     /* Without its last client it closes the image and ends: bitmaps in a qcow2 stay good. */
     if (child->pid && !(child->writable && ends_within(child, CLOSE_MS))) {
         kill(child->pid, SIGKILL);
-        has_ended(child, 0);
+        /* One that waits for a device or a server (state D) ends when that answers, maybe never. It
+         * keeps its image's lock so long. */
+        ends_within(child, END_MS);
     }
     cleanup_close(&child->output);
     free(child);

@@ -326,6 +326,27 @@ static bool map_is_good(uint64_t features, uint64_t flags)
     return (features & needed) == needed && !(flags & invalid);
 }
 
+static int not_known(const struct rbd_blocks *rbd, int result, struct error *error)
+{
+    return failed(rbd, result, "cannot be asked for its properties", error);
+}
+
+/* Keeps others from it, or at least an eye on them, as far as the access wants that. */
+static int hold(struct rbd_blocks *rbd, enum access access, struct error *error)
+{
+    uint64_t features = 0;
+    int result = rbd_get_features(rbd->image, &features);
+    if (result < 0)
+        return not_known(rbd, result, error);
+    if (access == IDLE)
+        return rbd_guard_start(rbd->cluster, rbd->image, rbd->blocks.name,
+                               rbd->may_lock && (features & RBD_FEATURE_EXCLUSIVE_LOCK),
+                               &rbd->guard, error);
+    return access == WRITING ? claim(rbd, features, error) : 0;
+}
+
+/* When it is held: others may change all of this until then, and it is in taking the lock that
+ * librbd reads the object map, and flags it if it is wrong. */
 static int look_at(struct rbd_blocks *rbd, enum access access, struct error *error)
 {
     rbd_image_info_t info;
@@ -340,7 +361,7 @@ static int look_at(struct rbd_blocks *rbd, enum access access, struct error *err
     if (result == 0)
         result = rbd_get_overlap(rbd->image, &rbd->overlap);
     if (result < 0)
-        return failed(rbd, result, "cannot be asked for its properties", error);
+        return not_known(rbd, result, error);
 
     blocks_prepare(&rbd->blocks, &rbd_kind, info.size);
     rbd->object_size = info.obj_size;
@@ -352,11 +373,7 @@ static int look_at(struct rbd_blocks *rbd, enum access access, struct error *err
         is_its_objects(features, stripe_count) && (rbd->by_objects || map_is_good(features, flags));
     rbd->blocks.writable = access == WRITING;
     rbd->blocks.knows_idle = access == IDLE;
-    if (access == IDLE)
-        return rbd_guard_start(rbd->cluster, rbd->image, rbd->blocks.name,
-                               rbd->may_lock && (features & RBD_FEATURE_EXCLUSIVE_LOCK),
-                               &rbd->guard, error);
-    return access == WRITING ? claim(rbd, features, error) : 0;
+    return 0;
 }
 
 /* By its name, or by its id, for reading. */
@@ -371,7 +388,8 @@ static int open_as(struct ceph_cluster *cluster, const struct ceph_image_name *n
     fresh->name = text_format("image %s%s%s", text, snapshot ? "@" : "", snapshot ? snapshot : "");
     rbd->cluster = cluster;
     rbd->pool_name = text_dup(name->pool);
-    if (open_image(rbd, name, id, snapshot, access, error) < 0 || look_at(rbd, access, error) < 0)
+    if (open_image(rbd, name, id, snapshot, access, error) < 0 || hold(rbd, access, error) < 0 ||
+        look_at(rbd, access, error) < 0)
         return -1;
     *blocks = STEAL(fresh);
     return 0;

@@ -10,6 +10,8 @@
 /* QEMU opens its disks when it starts, and lets its guest run some hundred milliseconds later at
  * the earliest, when libvirt has talked to it. */
 #define LOOK_MS 25
+/* Within this time from a look to the next, nobody opens a disk, writes to it and is gone. */
+#define BLIND_SECONDS 1.0
 
 struct rbd_guard {
     struct ceph_cluster *cluster;
@@ -21,8 +23,10 @@ struct rbd_guard {
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t ended;
     bool stop;
-    bool locked; /* we hold the lock, or did until somebody broke it */
-    char *who;   /* came; NULL: nobody */
+    bool locked;  /* we hold the lock, or did until somebody broke it */
+    bool blind;   /* without the lock, was for too long */
+    double asked; /* the last look that was answered began then; 0: none yet */
+    char *who;    /* came; NULL: nobody */
 };
 
 /* Under the mutex. Returns a negative errno when it cannot be known. */
@@ -31,9 +35,15 @@ static int look(struct rbd_guard *guard)
     CLEANUP(text_list_clear) struct text_list watchers = {0};
     if (guard->who)
         return 0;
+    double begin = ceph_clock();
     int result = ceph_watchers_read(guard->cluster, guard->image, &watchers, NULL);
-    if (result < 0 || watchers.count == 0)
+    if (result < 0)
         return result;
+    if (guard->asked > 0 && !guard->locked && ceph_clock() - guard->asked > BLIND_SECONDS)
+        guard->blind = true;
+    guard->asked = begin;
+    if (watchers.count == 0)
+        return 0;
     guard->who = ceph_list_text(&watchers);
     if (guard->locked)
         CRASH_AROUND(rbd_lock_release(guard->image));
@@ -53,7 +63,8 @@ static void pause_for(struct rbd_guard *guard)
     pthread_cond_timedwait(&guard->ended, &guard->mutex, &until);
 }
 
-/* A cluster that does not answer is asked again: who has the copy asks in the end himself. */
+/* A cluster that does not answer is asked again: nobody writes unseen while we have the lock, and
+ * without it the next answer tells for how long there was none. */
 static void *keep_watch(void *opaque)
 {
     struct rbd_guard *guard = opaque;
@@ -79,6 +90,16 @@ static int unknown(const struct rbd_guard *guard, int result, struct error *erro
 {
     return ceph_failure(error, guard->cluster, NULL, result, "%s cannot be asked for its watchers",
                         guard->name);
+}
+
+static int was_blind(const struct rbd_guard *guard, struct error *error)
+{
+    error_set(error, ERROR_BUSY,
+              "cluster '%s': for more than a second it could not be seen who has %s open, and no "
+              "lock of ours kept others from writing",
+              guard->cluster->name, guard->name);
+    return error_hint(error, "try again when the cluster answers promptly; an image with the "
+                             "exclusive-lock feature that we may write is locked meanwhile");
 }
 
 /* Whoever has it open would have to give us the lock: so only if nobody has, and once more
@@ -155,6 +176,8 @@ int rbd_guard_check(struct rbd_guard *guard, struct error *error)
         returned = in_use(guard, error);
     else if (result < 0)
         returned = unknown(guard, result, error);
+    else if (guard->blind)
+        returned = was_blind(guard, error);
     else
         returned = still_holds(guard, error);
     pthread_mutex_unlock(&guard->mutex);

@@ -15,7 +15,8 @@ struct rbd_guard;
  * guard can only look who has it open. ERROR_BUSY when somebody has. */
 int rbd_guard_start(struct ceph_cluster *cluster, rbd_image_t image, const char *name, bool lock,
                     struct rbd_guard **guard, struct error *error) MUST_CHECK;
-/* Looks once more. ERROR_BUSY, with who it was, when anybody has come since it was started. */
+/* Looks once more. ERROR_BUSY, with who it was, when anybody has come since it was started; or when
+ * it cannot be known, since for a time nobody could look, and there was no lock. */
 int rbd_guard_check(struct rbd_guard *guard, struct error *error) MUST_CHECK;
 /* Gives the lock back. */
 void rbd_guard_stop(struct rbd_guard *guard);

@@ -70,10 +70,16 @@ static int set_behaviour(struct ceph_cluster *cluster, struct error *error)
     };
     if (set_options(cluster, options, error) < 0)
         return -1;
+    /* An update of an object map that takes too long fails its write, which is tried again; else
+     * librbd would go on without the map, and flag it invalid for everybody, until it is rebuilt. A
+     * librbd that does not know this option (-ENOENT) is done without it. */
+    int result = rados_conf_set(cluster->rados, "rbd_invalidate_object_map_on_timeout", "false");
+    if (result < 0 && result != -ENOENT)
+        return ceph_failure(error, cluster, NULL, result, "librados does not take its options");
     /* rados_conf_set only notes the values; parsing an empty command line applies them. Without it
      * the first errors of a connection go to stderr, a key that cannot be decoded among them. */
     const char *arguments[] = {"virt-pivot", NULL};
-    int result = rados_conf_parse_argv(cluster->rados, 1, arguments);
+    result = rados_conf_parse_argv(cluster->rados, 1, arguments);
     if (result < 0)
         return ceph_failure(error, cluster, NULL, result, "librados does not take its options");
     return 0;

@@ -46,6 +46,17 @@ int ceph_image_set_qos(struct ceph_cluster *cluster, const struct ceph_image_nam
         {"conf_rbd_qos_bps_burst", qos->bps_burst},
         {"conf_rbd_qos_read_bps_limit", qos->read_bps},
         {"conf_rbd_qos_write_bps_limit", qos->write_bps},
+        /* No tier has these. They are somebody else's, who had other limits in mind. */
+        {"conf_rbd_qos_read_iops_burst", 0},
+        {"conf_rbd_qos_write_iops_burst", 0},
+        {"conf_rbd_qos_read_bps_burst", 0},
+        {"conf_rbd_qos_write_bps_burst", 0},
+        {"conf_rbd_qos_iops_burst_seconds", 0},
+        {"conf_rbd_qos_read_iops_burst_seconds", 0},
+        {"conf_rbd_qos_write_iops_burst_seconds", 0},
+        {"conf_rbd_qos_bps_burst_seconds", 0},
+        {"conf_rbd_qos_read_bps_burst_seconds", 0},
+        {"conf_rbd_qos_write_bps_burst_seconds", 0},
     };
 
     if (check_burst("iops", qos->iops, qos->iops_burst, error) < 0 ||

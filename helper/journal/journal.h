@@ -1,5 +1,5 @@
 /* The journal: what every move is about to do, has done and found. SQLite in WAL mode with
- * synchronous=FULL, so that what is written survives the host's death.
+ * synchronous=EXTRA, so that what is written survives the host's death.
  *
  * The state directory also holds locks/ (one file a domain, locked by its open file description:
  * gone with the process that held it, unlike a process id) and definitions/ (the saved XML as plain

@@ -21,6 +21,17 @@ int journal_give_to_owner(int fd, const char *directory)
     return fchown(fd, status.st_uid, status.st_gid);
 }
 
+/* A new folder's name must outlive a loss of power, or nothing in it would. */
+static int keep_name(const char *path, struct error *error)
+{
+    AUTO_FREE char *parent = text_format("%s/..", path);
+    AUTO_CLOSE int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && fsync(fd) == 0)
+        return 0;
+    return error_set(error, ERROR_FAILED, "the folder that %s was made in cannot be synced: %s",
+                     path, strerror(errno));
+}
+
 static int make_folder(const char *path, const char *parent, struct error *error)
 {
     if (CRASH_AROUND(mkdir(path, 0700)) < 0) {
@@ -35,7 +46,7 @@ static int make_folder(const char *path, const char *parent, struct error *error
     if (parent && (fd < 0 || journal_give_to_owner(fd, parent) < 0))
         return error_set(error, ERROR_FAILED, "cannot give %s to its owner: %s", path,
                          strerror(errno));
-    return 0;
+    return keep_name(path, error);
 }
 
 static int refuse_file(const char *path, int cause, struct error *error)
@@ -145,8 +156,11 @@ static int set_up_writer(struct journal *journal, struct error *error)
 {
     sqlite3_busy_timeout(journal->database, WRITER_PATIENCE_MILLISECONDS);
     keep_files(journal);
+    /* With WAL, EXTRA is FULL. Where the file system has no shared memory for WAL, SQLite keeps its
+     * rollback journal without a word; then it syncs the folder, too, when that is unlinked: a
+     * journal that came back would take a change back. */
     if (use_wal(journal, error) < 0 ||
-        journal_run(journal, error, "PRAGMA synchronous=FULL", "") < 0 ||
+        journal_run(journal, error, "PRAGMA synchronous=EXTRA", "") < 0 ||
         journal_run(journal, error, "PRAGMA foreign_keys=ON", "") < 0 ||
         journal_run(journal, error, "PRAGMA journal_size_limit=1048576", "") < 0 ||
         read_version(journal, error) < 0)

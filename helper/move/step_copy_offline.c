@@ -332,7 +332,8 @@ static int copy_to_its_end(struct copying *copying, struct error *error)
     int result = look(copying, move->disks.items[copying->index].copied, error);
     while (result >= 0 && (result = copy_on(copying, error)) > 0)
         ;
-    if (error_is_set(&copying->failure))
+    /* What the last look found, when all was copied, ends nothing: the next step looks again. */
+    if (result < 0 && error_is_set(&copying->failure))
         error_move(error, &copying->failure);
     error_clear(&copying->failure);
     if (result == 0)

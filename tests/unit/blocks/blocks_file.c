@@ -8,6 +8,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* As of a child that waits for a device that does not answer: even SIGKILL does not end it. */
+static bool is_stuck;
+
+pid_t waitpid(pid_t pid, int *status, int flags)
+{
+    if (is_stuck && !(flags & WNOHANG))
+        fail_msg("this would wait for ever");
+    return is_stuck ? 0 : wait4(pid, status, flags, NULL);
+}
+
 static struct blocks *open_for(const char *path, const char *format, bool writable)
 {
     AUTO_ERROR struct error error = {0};
@@ -358,6 +368,18 @@ static void it_ends_with_us(void **state)
     close(ends[1]);
 }
 
+static void it_cannot_be_ended(void **state)
+{
+    struct scratch *scratch = *state;
+    make_raw(scratch);
+    struct blocks *blocks = open_name(scratch, "a.raw", "raw");
+    pid_t child = child_of(getpid());
+    is_stuck = true;
+    blocks_close(blocks);
+    is_stuck = false;
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 /* The signals of a terminal, and blocked ones, are not passed on. */
 static void signals_are_ours(void **state)
 {
@@ -597,6 +619,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(qemu_nbd_is_killed, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(cancelled, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(it_ends_with_us, scratch_begin, scratch_end),
+        cmocka_unit_test_setup_teardown(it_cannot_be_ended, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(signals_are_ours, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(guests_are_noticed, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(raw_is_written, scratch_begin, scratch_end),

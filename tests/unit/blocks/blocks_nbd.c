@@ -1,8 +1,21 @@
 /* NBD exports: good servers (qemu-nbd), and one that is not. */
+#include "blocks/nbd.h"
 #include "qemu_tools.h"
 #include "tiny_server.h"
 
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
+
+/* Of one descriptor it is counted how often it is closed, by whomever. */
+static int counted = -1;
+static int closes;
+
+int close(int fd)
+{
+    closes += fd == counted;
+    return (int)syscall(SYS_close, fd);
+}
 
 static void opened(const char *uri, struct blocks **blocks)
 {
@@ -188,6 +201,22 @@ static void it_never_says_hello(void **state UNUSED)
     tiny_server_end(&server);
 }
 
+/* By then another thread may have something else of that number. */
+static void it_hangs_up_at_once(void **state UNUSED)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    close(ends[1]);
+    counted = ends[0];
+    closes = 0;
+    AUTO_ERROR struct error error = {0};
+    struct blocks *blocks = NULL;
+    assert_int_equal(blocks_open_socket(ends[0], "file x", false, NULL, &blocks, &error), -1);
+    counted = -1;
+    assert_null(blocks);
+    assert_int_equal(closes, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +229,7 @@ int main(void)
         cmocka_unit_test(it_stops_answering),
         cmocka_unit_test(cancelled_while_it_hangs),
         cmocka_unit_test(it_never_says_hello),
+        cmocka_unit_test(it_hangs_up_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

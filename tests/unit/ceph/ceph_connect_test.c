@@ -3,12 +3,30 @@
 #include "ceph/private.h"
 #include "cmocka_compat.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #define MALFORMED "bm90LWEta2V5LWJ1dC1zZWNyZXQ="
 #define GOOD "AQBvZ2VkAAAAABAAXK0V1mH5m0pX7d1w1m1rJQ=="
 #define CLOSED "127.0.0.1:1" /* nobody listens below port 2 */
+
+#define ON_TIMEOUT "rbd_invalidate_object_map_on_timeout"
+
+/* Stands before librados' own: the handle is gone when connecting has failed. */
+static char on_timeout[16];
+static bool is_old_librados;
+
+int rados_conf_set(rados_t cluster, const char *option, const char *value)
+{
+    int (*real)(rados_t, const char *, const char *) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "rados_conf_set");
+    memcpy(&real, &symbol, sizeof(symbol));
+    if (strcmp(option, ON_TIMEOUT) != 0)
+        return real(cluster, option, value);
+    snprintf(on_timeout, sizeof(on_timeout), "%s", value);
+    return is_old_librados ? -ENOENT : real(cluster, option, value);
+}
 
 /* What this process writes to stderr while connecting goes to a file. */
 struct attempt {
@@ -181,6 +199,23 @@ static void environment_is_ignored(void **state UNUSED)
     assert_null(strstr(attempt.error.message, "127.0.0.1:2"));
 }
 
+/* An object map that takes long to be changed must not be given up for that. An option that is not
+ * known does not end the connection. */
+static void maps_stay_valid(void **state UNUSED)
+{
+    for (int i = 0; i < 2; i++) {
+        is_old_librados = i == 1;
+        on_timeout[0] = '\0';
+        AUTO_ATTEMPT struct attempt attempt;
+        attempt_connect(
+            &(struct ceph_login){.cluster = "flash", .mons = CLOSED, .user = "u", .key = GOOD},
+            &attempt);
+        assert_int_equal(attempt.error.code, ERROR_UNREACHABLE);
+        assert_string_equal(on_timeout, "false");
+    }
+    is_old_librados = false;
+}
+
 static void versions(void **state UNUSED)
 {
     AUTO_FREE char *version = ceph_library_version();
@@ -194,13 +229,10 @@ static void versions(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(malformed_keys),
-        cmocka_unit_test(nobody_there),
-        cmocka_unit_test(names_and_addresses),
-        cmocka_unit_test(files),
-        cmocka_unit_test(broken_conf),
-        cmocka_unit_test(environment_is_ignored),
-        cmocka_unit_test(versions),
+        cmocka_unit_test(malformed_keys),      cmocka_unit_test(nobody_there),
+        cmocka_unit_test(names_and_addresses), cmocka_unit_test(files),
+        cmocka_unit_test(broken_conf),         cmocka_unit_test(environment_is_ignored),
+        cmocka_unit_test(maps_stay_valid),     cmocka_unit_test(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

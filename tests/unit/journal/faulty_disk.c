@@ -132,6 +132,22 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = file_shm_unmap,
 };
 
+static const sqlite3_io_methods methods_without_wal = {
+    .iVersion = 1,
+    .xClose = file_close,
+    .xRead = file_read,
+    .xWrite = file_write,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_check_lock,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector_size,
+    .xDeviceCharacteristics = file_traits,
+};
+
 struct shim {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
@@ -143,14 +159,17 @@ static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     struct shim *shim = vfs->pAppData;
     ((struct file *)(void *)file)->disk = shim->disk;
     int result = shim->real->xOpen(shim->real, name, real(file), flags, out);
-    file->pMethods = result == SQLITE_OK ? &methods : NULL;
+    file->pMethods = result != SQLITE_OK     ? NULL
+                     : shim->disk->lacks_wal ? &methods_without_wal
+                                             : &methods;
     return result;
 }
 
 /* Everything but opening goes to the real one, which must be called with itself. */
-static int shim_delete(sqlite3_vfs *vfs, const char *name, int sync UNUSED)
+static int shim_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
     struct shim *shim = vfs->pAppData;
+    shim->disk->forgotten += !sync;
     return shim->real->xDelete(shim->real, name, shim->disk->waits_for_syncs);
 }
 

@@ -13,6 +13,8 @@ struct faulty_disk {
     long full_from;       /* so does this one and every later one; 0: none */
     long kill_at;         /* the process ends before this write; 0: none */
     bool waits_for_syncs; /* as the real one does */
+    bool lacks_wal;       /* there is no shared memory on it */
+    long forgotten;       /* files that were removed, without the folder being synced: counted */
 };
 
 /* From now on whatever SQLite opens is on this disk; it must outlive that. */

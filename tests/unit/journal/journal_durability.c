@@ -5,7 +5,22 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+/* How often this was synced, by whomever. */
+static struct stat counted;
+static int syncs;
+
+int fsync(int fd)
+{
+    struct stat status;
+    if (fstat(fd, &status) == 0 && status.st_dev == counted.st_dev &&
+        status.st_ino == counted.st_ino)
+        syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static void what_is_reached_is_synced(void **state UNUSED)
 {
@@ -25,6 +40,39 @@ static void what_is_reached_is_synced(void **state UNUSED)
                 OK(journal_set_fate(journal, id, "vda", DISK_PIVOTING, why));
             assert_true(disk.syncs > before); /* synchronous=FULL, not NORMAL */
         }
+    }
+    faulty_disk_remove();
+}
+
+/* The journal is of no use if the folder it is in is not there after a loss of power. */
+static void the_folder_is_synced(void **state UNUSED)
+{
+    AUTO_SCRATCH char *parent = scratch_new();
+    AUTO_FREE char *folder = text_format("%s/state", parent);
+    assert_int_equal(stat(parent, &counted), 0);
+    syncs = 0;
+    for (int i = 0; i < 2; i++) {
+        CLEANUP(journal_closep) struct journal *journal = NULL;
+        OK(journal_open(folder, JOURNAL_WRITE, &journal, why));
+        assert_int_equal(syncs, 1); /* once, when it is made */
+    }
+    counted = (struct stat){0};
+}
+
+/* Some file systems have no shared memory, and SQLite does without WAL there. */
+static void without_wal(void **state UNUSED)
+{
+    struct faulty_disk disk = {.lacks_wal = true};
+    faulty_disk_install(&disk);
+    AUTO_SCRATCH char *folder = scratch_new();
+    {
+        CLEANUP(journal_closep) struct journal *journal = NULL;
+        OK(journal_open(folder, JOURNAL_WRITE, &journal, why));
+        int64_t id = new_move(journal, UUID_1);
+        OK(journal_reach(journal, id, PHASE_LOCKED, NULL, why));
+        AUTO_FREE char *wal = text_format("%s/journal.db-wal", folder);
+        assert_int_equal(access(wal, F_OK), -1);
+        assert_int_equal(disk.forgotten, 0); /* synchronous=EXTRA, not FULL */
     }
     faulty_disk_remove();
 }
@@ -218,6 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_reached_is_synced),
+        cmocka_unit_test(the_folder_is_synced),
+        cmocka_unit_test(without_wal),
         cmocka_unit_test(a_full_disk_says_so),
         cmocka_unit_test(killed_at_any_write),
         cmocka_unit_test_setup_teardown(writers_do_not_lose_anything, desk_open, desk_close),

@@ -204,7 +204,8 @@ bool blocks_knows_holes(const struct blocks *blocks UNUSED)
     return true;
 }
 
-/* Tells how far it is, in so many pieces; something may happen at each. */
+/* Tells how far it is, in so many pieces; something may happen at each. When all is done, it is too
+ * late to end it. */
 static int go(struct fake_world *world, enum fake_call call, uint64_t from, uint64_t size,
               const struct blocks_watch *watch, uint64_t *done, struct error *error)
 {
@@ -219,7 +220,9 @@ static int go(struct fake_world *world, enum fake_call call, uint64_t from, uint
             *done = size;
         if (fake_leave(world, call, 0, error) < 0)
             return -1;
-        if (watch && watch->progress && !watch->progress(watch->opaque, *done, *done / 2))
+        bool goes_on =
+            !watch || !watch->progress || watch->progress(watch->opaque, *done, *done / 2);
+        if (!goes_on && *done < size)
             return error_set(error, ERROR_CANCELLED, "cancelled");
     }
     return 0;

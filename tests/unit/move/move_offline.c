@@ -203,6 +203,27 @@ static void the_guest_is_started_in_a_pause(void **state UNUSED)
     assert_int_equal(stage.world->disks[0].live, stage.world->disks[0].source);
 }
 
+/* The end of the copy is told when there is nothing left to be ended: a failure to look at the
+ * source then is no failure of the move. */
+static void the_last_look_fails(void **state UNUSED)
+{
+    AUTO_STAGE struct stage stage;
+    struct calls calls;
+    stage_open(&stage, &kinds[0]);
+    calls_record(&stage, &calls);
+    long last = calls.count;
+    while (last > 0 && calls.kinds[last - 1] != CALL_BLOCKS_COPY)
+        last--;
+    while (last < calls.count && calls.kinds[last - 1] != CALL_BLOCKS_IDLE)
+        last++;
+    stage_again(&stage);
+    stage.world->events[0] =
+        (struct fake_event){.deed = DEED_FAIL, .at = last, .code = ERROR_UNREACHABLE};
+    stage_move(&stage);
+    check_end(&stage, 0);
+    assert_int_equal(stage.outcome->code, ERROR_NONE);
+}
+
 /* ---- the guest at every call ---- */
 
 static void the_guest_is_started(void **state UNUSED)
@@ -313,6 +334,7 @@ int main(void)
         cmocka_unit_test(it_is_cancelled),
         cmocka_unit_test(it_is_paused_and_goes_on),
         cmocka_unit_test(it_is_throttled),
+        cmocka_unit_test(the_last_look_fails),
         cmocka_unit_test(the_guest_is_started_in_a_pause),
         cmocka_unit_test(the_guest_is_started),
         cmocka_unit_test(the_guest_is_started_and_stopped),

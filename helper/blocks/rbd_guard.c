@@ -10,8 +10,9 @@
 /* QEMU opens its disks when it starts, and lets its guest run some hundred milliseconds later at
  * the earliest, when libvirt has talked to it. */
 #define LOOK_MS 25
-/* Within this time from a look to the next, nobody opens a disk, writes to it and is gone. */
-#define BLIND_SECONDS 1.0
+/* Within this time from a look to the next, no guest is started, writes to its disk and is gone.
+ * Less, and an answer that comes late would end a copy of hours. */
+#define BLIND_SECONDS 5.0
 
 struct rbd_guard {
     struct ceph_cluster *cluster;
@@ -95,7 +96,7 @@ static int unknown(const struct rbd_guard *guard, int result, struct error *erro
 static int was_blind(const struct rbd_guard *guard, struct error *error)
 {
     error_set(error, ERROR_BUSY,
-              "cluster '%s': for more than a second it could not be seen who has %s open, and no "
+              "cluster '%s': for more than 5 s it could not be seen who has %s open, and no "
               "lock of ours kept others from writing",
               guard->cluster->name, guard->name);
     return error_hint(error, "try again when the cluster answers promptly; an image with the "

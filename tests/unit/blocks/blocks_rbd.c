@@ -79,7 +79,7 @@ static void blind_without_a_lock(void **state UNUSED)
         struct blocks *blocks = open_idle(&fake);
         assert_int_equal(fake.is_locked, i == 0);
         fake.watchers_fail = -ETIMEDOUT;
-        ceph_pause(1200);
+        ceph_pause(5200);
         fake.watchers_fail = 0;
         ceph_pause(100); /* the guard has looked again by itself */
         assert_idle(blocks, i == 0, "could not be seen who has image p/i open");

@@ -21,12 +21,13 @@ int journal_give_to_owner(int fd, const char *directory)
     return fchown(fd, status.st_uid, status.st_gid);
 }
 
-/* A new folder's name must outlive a loss of power, or nothing in it would. */
+/* A new folder's name must outlive a loss of power, or nothing in it would. Where we may write but not
+ * read, that is left to the file system. */
 static int keep_name(const char *path, struct error *error)
 {
     AUTO_FREE char *parent = text_format("%s/..", path);
     AUTO_CLOSE int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && fsync(fd) == 0)
+    if ((fd < 0 && errno == EACCES) || (fd >= 0 && fsync(fd) == 0))
         return 0;
     return error_set(error, ERROR_FAILED, "the folder that %s was made in cannot be synced: %s",
                      path, strerror(errno));

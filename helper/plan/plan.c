@@ -389,7 +389,9 @@ static void plan_one(const struct view *base, const struct disk *disk, struct pl
         plan_conclude(planned, PLAN_LEAVE, text_dup("not asked for"), NULL);
         return;
     }
-    if (plan_leave_by_rule(decision, planned) || refuse_kind(&view, planned))
+    /* A disk that is there already may be of any kind. */
+    if (plan_leave_by_rule(decision, planned) ||
+        (!plan_is_in_tier(view.policy, disk, view.tier) && refuse_kind(&view, planned)))
         return;
     if (view.facts_of_disk)
         plan_set_destination(&view, view.facts_of_disk->capacity, view.facts_of_disk->target_image,

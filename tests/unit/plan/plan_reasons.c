@@ -132,6 +132,7 @@ static void libvirt_11_6(struct plan_facts *facts)
          "<driver name='qemu' type='qcow2'/>"                                                      \
          "<source protocol='nbd' name='a'><host name='127.0.0.1' port='10809'/></source>")
 #define FILE_SOURCE "<source file='/images/a'/>"
+#define GOLD "<source protocol='rbd' name='fast/x'><host name='10.1.0.2'/></source>"
 #define LEAVE_OUT "leave it out with a rule"
 
 static const struct reason_case cases[] = {
@@ -149,6 +150,11 @@ static const struct reason_case cases[] = {
      .only = "vdb", .action = PLAN_LEAVE, .reason = "not asked for"},
     {"in its tier already", RBD_DISK("fast/x", "10.1.0.2"), .change = source_is_rbd,
      .action = PLAN_LEAVE, .reason = "it is in tier 'gold' already"},
+    {"shareable, in its tier already", DISK("type='network' device='disk'", GOLD "<shareable/>"),
+     .change = source_is_rbd, .action = PLAN_LEAVE, .reason = "it is in tier 'gold' already"},
+    {"read-only, in its tier already", DISK("type='network' device='disk'", GOLD "<readonly/>"),
+     .change = source_is_rbd, .only = "vda", .action = PLAN_LEAVE,
+     .reason = "it is in tier 'gold' already"},
     {"same name in another cluster", RBD_DISK("fast/x", "10.9.9.9"), .change = source_is_rbd,
      .action = PLAN_MOVE, .reason = "rule 'files'"},
     {"another pool of the same cluster", RBD_DISK("bulk/x", "10.1.0.2"), .change = source_is_rbd,

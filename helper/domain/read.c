@@ -161,6 +161,15 @@ static bool has_children(xmlNode *node, const char *name)
     return child && element_first_child(child);
 }
 
+static char *read_iotune(const struct domain *domain, xmlNode *disk)
+{
+    if (!has_children(disk, "iotune"))
+        return NULL;
+    const struct element_range *range =
+        document_range(domain->ranges, element_child(disk, "iotune"));
+    return text_slice(domain->xml + range->start, range->end - range->start);
+}
+
 static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
 {
     disk->readonly = element_child(node, "readonly") != NULL;
@@ -170,7 +179,7 @@ static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
     disk->encrypted =
         element_child(node, "encryption") || (source && element_child(source, "encryption"));
     disk->has_slices = source && element_child(source, "slices");
-    disk->has_iotune = has_children(node, "iotune") || has_children(node, "throttlefilters");
+    disk->has_iotune = disk->iotune_xml || has_children(node, "throttlefilters");
 }
 
 static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
@@ -203,6 +212,7 @@ static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
     disk->alias = element_attribute_filled(element_child(node, "alias"), "name");
     disk->backing_depth = backing_depth(node);
     read_mirror(element_child(node, "mirror"), disk);
+    disk->iotune_xml = read_iotune(domain, node);
     read_flags(node, source, disk);
     return 0;
 }
@@ -367,6 +377,7 @@ static void disk_clear(struct disk *disk)
     free(disk->detect_zeroes);
     free(disk->serial);
     free(disk->alias);
+    free(disk->iotune_xml);
     free(disk->mirror_ready_text);
     disk_source_clear(&disk->mirror_source);
 }

@@ -88,6 +88,7 @@ static void reads_a_live_disk(void **state UNUSED)
     assert_int_equal(disk->backing_depth, 2);
     assert_true(disk->has_slices);
     assert_true(disk->has_iotune);
+    assert_string_equal(disk->iotune_xml, "<iotune><total_iops_sec>100</total_iops_sec></iotune>");
     assert_false(disk->readonly || disk->shareable || disk->transient || disk->encrypted ||
                  disk->removable);
     assert_true(disk->has_mirror);

@@ -241,12 +241,24 @@ static bool refuse_loss(const struct view *view, struct plan_disk *planned)
     return false;
 }
 
+/* In any layer: QEMU asks all of them which blocks hold data. */
+static bool reads_rbd(const struct view *view)
+{
+    CLEANUP(named_sources_clear) struct named_sources sources = {0};
+    bool found = false;
+    domain_named_sources(view->domain, &sources);
+    for (size_t i = 0; i < sources.count; i++)
+        found |= text_equal(sources.items[i].target, view->disk->target) &&
+                 text_equal(sources.items[i].source.protocol, "rbd");
+    return found;
+}
+
 bool plan_refuse_versions(const struct view *view, struct plan_disk *planned)
 {
     const struct virt_versions *versions = &view->facts->versions;
     const struct known_bug *bug = NULL;
     bool live = view->facts->state.active; /* QEMU copies */
-    if (live && text_equal(view->disk->source.protocol, "rbd"))
+    if (live && reads_rbd(view))
         bug = known_bug(BUG_RBD_BLOCK_STATUS, versions);
     if (live && !bug && text_equal(view->disk->discard, "unmap"))
         bug = known_bug(BUG_MIRROR_START, versions);

@@ -75,6 +75,7 @@ struct disk {
                                when none is recorded (an inactive definition seldom has them) */
     bool readonly, shareable, transient, encrypted, removable;
     bool has_slices;
+    bool has_iothread;                /* of its own, or its SCSI controller has one */
     bool has_iotune;                  /* a non-empty <iotune>, or <throttlefilters> instead of it */
     char *iotune_xml;                 /* the non-empty <iotune> as it stands there; NULL: none */
     bool has_mirror;                  /* a block job is under way (live XML only) */

@@ -121,8 +121,15 @@ static int refuse_repeated(const struct domain *domain, xmlNode *node, struct er
     return 0;
 }
 
+static bool has_iothread(xmlNode *driver)
+{
+    AUTO_FREE char *iothread = element_attribute_filled(driver, "iothread");
+    return iothread || (driver && element_child(driver, "iothreads"));
+}
+
 static void read_driver(xmlNode *driver, struct disk *disk)
 {
+    disk->has_iothread = has_iothread(driver);
     disk->format = element_attribute(driver, "type");
     disk->cache = element_attribute(driver, "cache");
     disk->io = element_attribute(driver, "io");
@@ -280,6 +287,24 @@ static void read_tpms(struct domain *domain, xmlNode *devices)
     domain->tpm_persistent &= domain->has_tpm_emulator;
 }
 
+/* Of virtio-scsi the controller has the iothread, for all of its disks. */
+static void read_controllers(struct domain *domain, xmlNode *devices)
+{
+    for (xmlNode *controller = element_child(devices, "controller"); controller;
+         controller = element_next(controller, "controller")) {
+        AUTO_FREE char *index = element_attribute(controller, "index");
+        if (!element_attribute_is(controller, "type", "scsi") ||
+            !has_iothread(element_child(controller, "driver")))
+            continue;
+        for (size_t i = 0; i < domain->disks.count; i++) {
+            struct disk *disk = &domain->disks.items[i];
+            xmlNode *address = element_child(domain->ranges->disks.items[i], "address");
+            disk->has_iothread |=
+                text_equal(disk->bus, "scsi") && element_attribute_is(address, "controller", index);
+        }
+    }
+}
+
 static bool is_started(const struct domain *domain, const xmlNode *root)
 {
     const xmlNode *resource = element_child(root, "resource");
@@ -303,6 +328,7 @@ static int read_devices(struct domain *domain, xmlNode *devices, struct error *e
     for (xmlNode *disk = element_child(devices, "disk"); disk; disk = element_next(disk, "disk"))
         if (read_disk(domain, disk, error) < 0)
             return -1;
+    read_controllers(domain, devices);
     return domain_read_interfaces(domain, devices, error);
 }
 

@@ -497,6 +497,20 @@ void plan_find_blocker(const struct plan_facts *facts, bool saved_state_is_led, 
     }
 }
 
+/* No refusal: no data are lost by it, and a distribution may have repaired it under the same
+ * version. */
+void plan_warn_of_iothreads(const struct plan_facts *facts, struct plan *plan)
+{
+    const struct known_bug *bug = known_bug(BUG_IOTHREAD, &facts->versions);
+    for (size_t i = 0; bug && facts->live && i < plan->disks.count; i++) {
+        const struct plan_disk *planned = &plan->disks.items[i];
+        const struct disk *disk = domain_disk(facts->live, planned->target);
+        if (planned->action == PLAN_MOVE && disk && disk->has_iothread)
+            *text_list_add(&plan->warnings) = text_format("disk %s has an iothread, and %s: %s",
+                                                          planned->target, bug->what, bug->remedy);
+    }
+}
+
 static bool has_limits(const struct policy_qos *qos)
 {
     return qos->iops || qos->bps || qos->read_iops || qos->write_iops || qos->read_bps ||
@@ -526,6 +540,7 @@ static void warn(struct plan *plan, const struct policy *policy, const struct pl
                 text_format("disk %s: its source has no fast-diff, so holes will be copied as data",
                             disk->target);
     }
+    plan_warn_of_iothreads(facts, plan);
     if (facts->state.managed_save && !facts->state.active && plan_count(plan, PLAN_MOVE))
         *text_list_add(&plan->warnings) =
             text_dup("its state is saved: without virt-pivot's hook it would come back on its old "

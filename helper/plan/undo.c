@@ -307,6 +307,7 @@ static void warn(const struct undoing *undoing, bool proof_is_wanted, struct pla
             *text_list_add(&plan->warnings) = text_format(
                 "disk %s: its old disk was given up, and is fetched back first", disk->target);
     }
+    plan_warn_of_iothreads(undoing->view.facts, plan);
     if (unproven)
         *text_list_add(&plan->warnings) = text_format(
             "move %" PRId64 " was not verified, and cannot be any more once its old disks are "

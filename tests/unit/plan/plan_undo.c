@@ -88,10 +88,29 @@ static void old_disks(void **state UNUSED)
         check_case(&cases[i]);
 }
 
+static void a_mirror_back_may_hang_as_well(void **state UNUSED)
+{
+    static const char threaded[] =
+        "<disk type='file'><driver name='qemu' iothread='1'/><source file='/images/a'/>"
+        "<target dev='vda' bus='virtio'/></disk>";
+    AUTO_SCENE struct scene scene = {0};
+    scene_set(&scene, POLICY, threaded);
+    AUTO_PLAN struct plan *was = plan_of(&scene, &everything);
+    CLEANUP(domain_freep) struct domain *before = domain_of(threaded);
+    go_on(&scene, was, before, false);
+    scene.facts.versions.hypervisor = 8001000;
+    const struct undo_origin origin = {7, was, before, before};
+    const struct undo_fact fact = {.target = "vda", .moved = true, .verified = true};
+    AUTO_PLAN struct plan *plan = plan_make_undo(&scene.facts, &origin, &fact, 1, 0);
+    assert_int_equal(plan->disks.items[0].action, PLAN_MOVE);
+    assert_non_null(strstr(plan->warnings.items[0], "disk vda has an iothread"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(old_disks),
+        cmocka_unit_test(a_mirror_back_may_hang_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

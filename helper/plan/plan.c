@@ -131,12 +131,19 @@ bool plan_leave_when_there(const struct view *view, struct plan_disk *planned)
     return true;
 }
 
+/* A volume that was mirrored to is called by its path until the guest's next start. */
+static bool is_by_path(const struct view *view)
+{
+    const struct disk_facts *facts = view->facts_of_disk;
+    return facts && facts->defined_path && text_equal(facts->defined_path, view->disk->source.path);
+}
+
 /* The persistent definition may have been edited for the next start. */
 bool plan_refuse_edited(const struct view *view, struct plan_disk *planned)
 {
     const struct domain *inactive = view->facts->inactive;
     const struct disk *defined = inactive ? domain_disk(inactive, view->disk->target) : NULL;
-    if (!defined || disk_source_same(&defined->source, &view->disk->source))
+    if (!defined || disk_source_same(&defined->source, &view->disk->source) || is_by_path(view))
         return false;
     AUTO_FREE char *source = disk_source_describe(&defined->source);
     plan_conclude(

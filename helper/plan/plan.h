@@ -162,7 +162,7 @@ struct plan {
     double max_latency; /* factor over the guest's latency before; 0: not watched */
 };
 
-/* ERROR_NOT_FOUND for a --disk that the domain lacks, ERROR_POLICY for an unknown --tier. */
+/* ERROR_USAGE for a --disk that the domain lacks, or a --tier that the policy does. */
 int plan_make(const struct plan_facts *facts, const struct policy *policy,
               const struct plan_request *request, struct plan **plan, struct error *error)
     MUST_CHECK;

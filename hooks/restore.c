@@ -100,9 +100,20 @@ static void redirection_clear(struct redirection *redirection)
     free(redirection->rewrites.items);
 }
 
+/* The rewrite makes it raw, and the guest would take the container for its disk. */
+static int refuse_nested(const struct disk *disk, const struct disk *now, struct error *error)
+{
+    AUTO_FREE char *place = disk_source_describe(&now->source);
+    error_set(error, ERROR_OPERATOR, "disk %s is on %s now, which is %s within a network disk",
+              disk->target, place, now->format);
+    return error_hint(error, EDIT_HINT);
+}
+
 static int redirect(struct redirection *redirection, const struct disk *disk,
                     const struct disk *now, struct error *error)
 {
+    if (disk_is_nested(now))
+        return refuse_nested(disk, now, error);
     struct rbd_parts *parts = NEW(struct rbd_parts);
     *parts_add(&redirection->parts) = parts;
     if (!rbd_destination_of_source(&now->source, parts)) {
@@ -118,6 +129,7 @@ static int redirect(struct redirection *redirection, const struct disk *disk,
         .discard = now->discard,
         .io = now->io,
         .detect_zeroes = now->detect_zeroes,
+        .iotune_xml = now->iotune_xml,
     };
     return 0;
 }

@@ -38,7 +38,8 @@ static void check_bugs(struct check *check, const struct virt_versions *versions
             continue; /* told of the tiers that it hits */
         if (bug == known_bug(BUG_SYNCHRONOUS, versions) && !any_tier(policy, is_synchronous))
             continue;
-        /* The plan refuses the disks that a bug would corrupt: no harm comes of the rest. */
+        /* The plan refuses the disks that a bug would corrupt, and warns of those that may hang: no
+         * harm comes of the rest. */
         check_add(&check->report, CHECK_WARNING, bug->owner == OF_LIBVIRT ? "libvirt" : "QEMU",
                   "%s%s", bug->what, bug->effect == BUG_CORRUPTS ? "; such disks are refused" : "");
         check_hint(&check->report, "%s", bug->remedy);

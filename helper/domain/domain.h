@@ -75,7 +75,9 @@ struct disk {
                                when none is recorded (an inactive definition seldom has them) */
     bool readonly, shareable, transient, encrypted, removable;
     bool has_slices;
+    bool has_iothread;                /* of its own, or its SCSI controller has one */
     bool has_iotune;                  /* a non-empty <iotune>, or <throttlefilters> instead of it */
+    char *iotune_xml;                 /* the non-empty <iotune> as it stands there; NULL: none */
     bool has_mirror;                  /* a block job is under way (live XML only) */
     bool mirror_ready;                /* <mirror ready='yes'>; 'abort' and 'pivot' leave it false */
     char *mirror_ready_text;          /* the attribute as written, or NULL */
@@ -183,6 +185,7 @@ struct disk_rewrite {
     struct rbd_destination destination;
     const char *cache, *discard, *io, *detect_zeroes; /* NULL: keep what the disk has */
     const struct iotune *iotune; /* NULL, or added when the disk has none of its own */
+    const char *iotune_xml;      /* the same as an element that another disk had, instead */
 };
 
 /* The domain's XML with these disks on network RBD, a new string.

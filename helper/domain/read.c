@@ -121,8 +121,15 @@ static int refuse_repeated(const struct domain *domain, xmlNode *node, struct er
     return 0;
 }
 
+static bool has_iothread(xmlNode *driver)
+{
+    AUTO_FREE char *iothread = element_attribute_filled(driver, "iothread");
+    return iothread || (driver && element_child(driver, "iothreads"));
+}
+
 static void read_driver(xmlNode *driver, struct disk *disk)
 {
+    disk->has_iothread = has_iothread(driver);
     disk->format = element_attribute(driver, "type");
     disk->cache = element_attribute(driver, "cache");
     disk->io = element_attribute(driver, "io");
@@ -161,6 +168,15 @@ static bool has_children(xmlNode *node, const char *name)
     return child && element_first_child(child);
 }
 
+static char *read_iotune(const struct domain *domain, xmlNode *disk)
+{
+    if (!has_children(disk, "iotune"))
+        return NULL;
+    const struct element_range *range =
+        document_range(domain->ranges, element_child(disk, "iotune"));
+    return text_slice(domain->xml + range->start, range->end - range->start);
+}
+
 static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
 {
     disk->readonly = element_child(node, "readonly") != NULL;
@@ -170,7 +186,7 @@ static void read_flags(xmlNode *node, xmlNode *source, struct disk *disk)
     disk->encrypted =
         element_child(node, "encryption") || (source && element_child(source, "encryption"));
     disk->has_slices = source && element_child(source, "slices");
-    disk->has_iotune = has_children(node, "iotune") || has_children(node, "throttlefilters");
+    disk->has_iotune = disk->iotune_xml || has_children(node, "throttlefilters");
 }
 
 static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
@@ -203,6 +219,7 @@ static int read_disk(struct domain *domain, xmlNode *node, struct error *error)
     disk->alias = element_attribute_filled(element_child(node, "alias"), "name");
     disk->backing_depth = backing_depth(node);
     read_mirror(element_child(node, "mirror"), disk);
+    disk->iotune_xml = read_iotune(domain, node);
     read_flags(node, source, disk);
     return 0;
 }
@@ -270,6 +287,24 @@ static void read_tpms(struct domain *domain, xmlNode *devices)
     domain->tpm_persistent &= domain->has_tpm_emulator;
 }
 
+/* Of virtio-scsi the controller has the iothread, for all of its disks. */
+static void read_controllers(struct domain *domain, xmlNode *devices)
+{
+    for (xmlNode *controller = element_child(devices, "controller"); controller;
+         controller = element_next(controller, "controller")) {
+        AUTO_FREE char *index = element_attribute(controller, "index");
+        if (!element_attribute_is(controller, "type", "scsi") ||
+            !has_iothread(element_child(controller, "driver")))
+            continue;
+        for (size_t i = 0; i < domain->disks.count; i++) {
+            struct disk *disk = &domain->disks.items[i];
+            xmlNode *address = element_child(domain->ranges->disks.items[i], "address");
+            disk->has_iothread |=
+                text_equal(disk->bus, "scsi") && element_attribute_is(address, "controller", index);
+        }
+    }
+}
+
 static bool is_started(const struct domain *domain, const xmlNode *root)
 {
     const xmlNode *resource = element_child(root, "resource");
@@ -293,6 +328,7 @@ static int read_devices(struct domain *domain, xmlNode *devices, struct error *e
     for (xmlNode *disk = element_child(devices, "disk"); disk; disk = element_next(disk, "disk"))
         if (read_disk(domain, disk, error) < 0)
             return -1;
+    read_controllers(domain, devices);
     return domain_read_interfaces(domain, devices, error);
 }
 
@@ -367,6 +403,7 @@ static void disk_clear(struct disk *disk)
     free(disk->detect_zeroes);
     free(disk->serial);
     free(disk->alias);
+    free(disk->iotune_xml);
     free(disk->mirror_ready_text);
     disk_source_clear(&disk->mirror_source);
 }

@@ -40,7 +40,10 @@ static void add_iotune(const struct disk_editor *editor)
     xmlNode *place = empty ? empty : target;
     CLEANUP(own_layout_clear) struct own_layout own = disk_editor_layout(editor, place);
     AUTO_BUFFER struct buffer out = {0};
-    render_iotune(&out, editor->rewrite->iotune, &own.layout);
+    if (editor->rewrite->iotune_xml)
+        buffer_add(&out, editor->rewrite->iotune_xml);
+    else if (editor->rewrite->iotune)
+        render_iotune(&out, editor->rewrite->iotune, &own.layout);
     if (out.length == 0)
         return;
     const struct element_range *range = disk_editor_range(editor, place);
@@ -68,7 +71,7 @@ static void edit_disk(const struct disk_editor *editor)
     disk_editor_remove(editor, editor->node, "auth");
     disk_editor_remove(editor, editor->node, "backingStore");
     disk_editor_remove(editor, editor->node, "mirror");
-    if (editor->rewrite->iotune && !editor->disk->has_iotune)
+    if (!editor->disk->has_iotune)
         add_iotune(editor);
 }
 

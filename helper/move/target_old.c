@@ -38,6 +38,18 @@ static int check_size(const struct plan_disk *disk, const char *where, uint64_t 
                              "nobody needs it as it is");
 }
 
+/* How large a container is says nothing about the disk in it: QEMU compares that one with the
+ * guest's (QEMU block/mirror.c, mirror_run). */
+static int check_image_size(const struct plan_disk *disk, const char *where, uint64_t size,
+                            struct error *error)
+{
+    CLEANUP(domain_freep) struct domain *holder = NULL;
+    const struct disk *old = read_old(disk, &holder, error);
+    if (!old)
+        return -1;
+    return disk_is_nested(old) ? 0 : check_size(disk, where, size, error);
+}
+
 static int is_missing(const char *where, struct error *error)
 {
     error_set(error, ERROR_NOT_FOUND, "its old disk %s is not there any more", where);
@@ -65,7 +77,7 @@ static int check_image(const struct mover *mover, const struct plan_disk *disk, 
     bool is_another =
         disk->destination.old_identity && !text_equal(disk->destination.old_identity, image.id);
     int result =
-        is_another ? is_replaced(where, error) : check_size(disk, where, image.size, error);
+        is_another ? is_replaced(where, error) : check_image_size(disk, where, image.size, error);
     ceph_image_clear(&image);
     CLEANUP(text_list_clear) struct text_list watchers = {0};
     if (result < 0 || ceph_image_watchers(cluster, &name, &watchers, error) < 0)

@@ -131,12 +131,19 @@ bool plan_leave_when_there(const struct view *view, struct plan_disk *planned)
     return true;
 }
 
+/* A volume that was mirrored to is called by its path until the guest's next start. */
+static bool is_by_path(const struct view *view)
+{
+    const struct disk_facts *facts = view->facts_of_disk;
+    return facts && facts->defined_path && text_equal(facts->defined_path, view->disk->source.path);
+}
+
 /* The persistent definition may have been edited for the next start. */
 bool plan_refuse_edited(const struct view *view, struct plan_disk *planned)
 {
     const struct domain *inactive = view->facts->inactive;
     const struct disk *defined = inactive ? domain_disk(inactive, view->disk->target) : NULL;
-    if (!defined || disk_source_same(&defined->source, &view->disk->source))
+    if (!defined || disk_source_same(&defined->source, &view->disk->source) || is_by_path(view))
         return false;
     AUTO_FREE char *source = disk_source_describe(&defined->source);
     plan_conclude(
@@ -241,12 +248,24 @@ static bool refuse_loss(const struct view *view, struct plan_disk *planned)
     return false;
 }
 
+/* In any layer: QEMU asks all of them which blocks hold data. */
+static bool reads_rbd(const struct view *view)
+{
+    CLEANUP(named_sources_clear) struct named_sources sources = {0};
+    bool found = false;
+    domain_named_sources(view->domain, &sources);
+    for (size_t i = 0; i < sources.count; i++)
+        found |= text_equal(sources.items[i].target, view->disk->target) &&
+                 text_equal(sources.items[i].source.protocol, "rbd");
+    return found;
+}
+
 bool plan_refuse_versions(const struct view *view, struct plan_disk *planned)
 {
     const struct virt_versions *versions = &view->facts->versions;
     const struct known_bug *bug = NULL;
     bool live = view->facts->state.active; /* QEMU copies */
-    if (live && text_equal(view->disk->source.protocol, "rbd"))
+    if (live && reads_rbd(view))
         bug = known_bug(BUG_RBD_BLOCK_STATUS, versions);
     if (live && !bug && text_equal(view->disk->discard, "unmap"))
         bug = known_bug(BUG_MIRROR_START, versions);
@@ -389,7 +408,9 @@ static void plan_one(const struct view *base, const struct disk *disk, struct pl
         plan_conclude(planned, PLAN_LEAVE, text_dup("not asked for"), NULL);
         return;
     }
-    if (plan_leave_by_rule(decision, planned) || refuse_kind(&view, planned))
+    /* A disk that is there already may be of any kind. */
+    if (plan_leave_by_rule(decision, planned) ||
+        (!plan_is_in_tier(view.policy, disk, view.tier) && refuse_kind(&view, planned)))
         return;
     if (view.facts_of_disk)
         plan_set_destination(&view, view.facts_of_disk->capacity, view.facts_of_disk->target_image,
@@ -483,6 +504,20 @@ void plan_find_blocker(const struct plan_facts *facts, bool saved_state_is_led, 
     }
 }
 
+/* No refusal: no data are lost by it, and a distribution may have repaired it under the same
+ * version. */
+void plan_warn_of_iothreads(const struct plan_facts *facts, struct plan *plan)
+{
+    const struct known_bug *bug = known_bug(BUG_IOTHREAD, &facts->versions);
+    for (size_t i = 0; bug && facts->live && i < plan->disks.count; i++) {
+        const struct plan_disk *planned = &plan->disks.items[i];
+        const struct disk *disk = domain_disk(facts->live, planned->target);
+        if (planned->action == PLAN_MOVE && disk && disk->has_iothread)
+            *text_list_add(&plan->warnings) = text_format("disk %s has an iothread, and %s: %s",
+                                                          planned->target, bug->what, bug->remedy);
+    }
+}
+
 static bool has_limits(const struct policy_qos *qos)
 {
     return qos->iops || qos->bps || qos->read_iops || qos->write_iops || qos->read_bps ||
@@ -512,6 +547,7 @@ static void warn(struct plan *plan, const struct policy *policy, const struct pl
                 text_format("disk %s: its source has no fast-diff, so holes will be copied as data",
                             disk->target);
     }
+    plan_warn_of_iothreads(facts, plan);
     if (facts->state.managed_save && !facts->state.active && plan_count(plan, PLAN_MOVE))
         *text_list_add(&plan->warnings) =
             text_dup("its state is saved: without virt-pivot's hook it would come back on its old "

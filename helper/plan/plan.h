@@ -42,6 +42,8 @@ struct disk_facts {
     char *source_id, *migration_problem;
     char *source_identity; /* what tells the source from another one that gets its name: an image's
                               id, struct file_look's of a file; NULL: not known */
+    char *defined_path; /* of a volume that the definition names where the running disk has a path;
+                           NULL: none, or not known */
     char *source_problem, *source_hint; /* why the image, or a disk of a domain that is off, could
                                            not be read; NULL */
 
@@ -160,7 +162,7 @@ struct plan {
     double max_latency; /* factor over the guest's latency before; 0: not watched */
 };
 
-/* ERROR_NOT_FOUND for a --disk that the domain lacks, ERROR_POLICY for an unknown --tier. */
+/* ERROR_USAGE for a --disk that the domain lacks, or a --tier that the policy does. */
 int plan_make(const struct plan_facts *facts, const struct policy *policy,
               const struct plan_request *request, struct plan **plan, struct error *error)
     MUST_CHECK;

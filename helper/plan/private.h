@@ -35,6 +35,8 @@ uint64_t plan_expected_seconds(const struct view *view, const struct plan_disk *
 void plan_find_blocker(const struct plan_facts *facts, bool saved_state_is_led, struct plan *plan);
 void plan_choose_strategy(const struct plan_facts *facts, enum policy_definition wanted,
                           struct plan *plan);
+/* Of a running guest's disks that this QEMU may hang on. */
+void plan_warn_of_iothreads(const struct plan_facts *facts, struct plan *plan);
 /* Whether RBD brings the disks over, as the policy wants it for a domain that is off; says why not.
  */
 void plan_choose_migration(const struct plan_facts *facts, const struct policy *policy,

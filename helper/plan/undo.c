@@ -103,18 +103,42 @@ static bool refuse_volume(const struct way_back *way, struct plan_disk *planned)
     return true;
 }
 
+static bool is_written_by_qemu_only(const struct disk *disk)
+{
+    const struct disk_source *source = &disk->source;
+    return disk_is_nested(disk) ||
+           (source->type == SOURCE_NETWORK && !text_equal(source->protocol, "rbd") &&
+            !text_equal(source->protocol, "nbd"));
+}
+
 /* What only QEMU can write to needs a guest that runs. */
 static bool refuse_writer(const struct way_back *way, struct plan_disk *planned)
 {
     const struct disk *before = domain_disk(way->undoing->origin->live, planned->target);
-    const struct disk_source *source = before ? &before->source : NULL;
-    if (way->view->facts->state.active || !source || source->type != SOURCE_NETWORK ||
-        text_equal(source->protocol, "rbd") || text_equal(source->protocol, "nbd"))
+    if (way->view->facts->state.active || !before || !is_written_by_qemu_only(before))
         return false;
-    plan_conclude(
-        planned, PLAN_REFUSE,
-        text_format("its old disk %s can be written to by the guest's QEMU only", way->was->source),
-        "start the guest, and take the move back while it runs");
+    AUTO_FREE char *format =
+        disk_is_nested(before) ? text_format(" (%s within a network disk)", before->format) : NULL;
+    plan_conclude(planned, PLAN_REFUSE,
+                  text_format("its old disk %s%s can be written to by the guest's QEMU only",
+                              way->was->source, format ? format : ""),
+                  "start the guest, and take the move back while it runs");
+    return true;
+}
+
+/* A file's version is looked at (helper/move/target_old.c tells why); one within a network disk
+ * cannot be. */
+static bool refuse_nested_chain(const struct way_back *way, struct plan_disk *planned)
+{
+    const struct disk *before = domain_disk(way->undoing->origin->live, planned->target);
+    if (!before || !disk_is_nested(before) || !before->backing_depth)
+        return false;
+    plan_conclude(planned, PLAN_REFUSE,
+                  text_format("its old disk %s is %s within a network disk, on a backing file: "
+                              "whether it can be written to as a whole (qcow2 of version 2 cannot) "
+                              "is not known",
+                              way->was->source, before->format),
+                  "there is no way back onto it; a rule of the policy can move the disk elsewhere");
     return true;
 }
 
@@ -132,8 +156,9 @@ static bool refuse(const struct way_back *way, struct plan_disk *planned)
            plan_refuse_job(way->view, planned) || plan_refuse_edited(way->view, planned) ||
            plan_refuse_size(way->view, planned) || refuse_removed(way, planned) ||
            refuse_resized(way, planned) || refuse_problem(way, planned) ||
-           refuse_volume(way, planned) || refuse_writer(way, planned) ||
-           plan_refuse_watched(way->view, planned) || plan_refuse_versions(way->view, planned);
+           refuse_volume(way, planned) || refuse_nested_chain(way, planned) ||
+           refuse_writer(way, planned) || plan_refuse_watched(way->view, planned) ||
+           plan_refuse_versions(way->view, planned);
 }
 
 /* ---- one disk ---- */
@@ -228,13 +253,17 @@ static void plan_one(const struct undoing *undoing, const struct plan_disk *was,
 
 /* ---- the domain ---- */
 
-/* Only an RBD image can be captured as it was at the pivot. */
-static bool can_be_proven(const struct plan *plan)
+/* Only an RBD image can be captured as it was at the pivot; and of one that holds another format
+ * the guest's data cannot be read. */
+static bool can_be_proven(const struct plan *plan, const struct undo_origin *origin)
 {
-    for (size_t i = 0; i < plan->disks.count; i++)
-        if (plan->disks.items[i].action == PLAN_MOVE &&
-            !plan_destination_is_rbd(&plan->disks.items[i].destination))
+    for (size_t i = 0; i < plan->disks.count; i++) {
+        const struct plan_disk *disk = &plan->disks.items[i];
+        const struct disk *before = domain_disk(origin->live, disk->target);
+        if (disk->action == PLAN_MOVE &&
+            (!plan_destination_is_rbd(&disk->destination) || (before && disk_is_nested(before))))
             return false;
+    }
     return true;
 }
 
@@ -278,16 +307,17 @@ static void warn(const struct undoing *undoing, bool proof_is_wanted, struct pla
             *text_list_add(&plan->warnings) = text_format(
                 "disk %s: its old disk was given up, and is fetched back first", disk->target);
     }
+    plan_warn_of_iothreads(undoing->view.facts, plan);
     if (unproven)
         *text_list_add(&plan->warnings) = text_format(
             "move %" PRId64 " was not verified, and cannot be any more once its old disks are "
             "written to",
             undoing->origin->id);
     if (proof_is_wanted && !plan->verify)
-        *text_list_add(&plan->warnings) = text_dup(
-            "the contents are not compared on the way back: a file or device, other than "
-            "an RBD image, cannot be captured as it was at the pivot; what the guest leaves is "
-            "kept");
+        *text_list_add(&plan->warnings) =
+            text_dup("the contents are not compared on the way back: a file or device, other than "
+                     "an RBD image with raw data, cannot be captured as it was at the pivot; what "
+                     "the guest leaves is kept");
 }
 
 /* As the move did it: whoever wanted the definition kept then will want so now. */
@@ -333,7 +363,7 @@ struct plan *plan_make_undo(const struct plan_facts *facts, const struct undo_or
     for (size_t i = 0; i < was->disks.count; i++)
         if (was->disks.items[i].action == PLAN_MOVE)
             plan_one(&undoing, &was->disks.items[i], plan_disks_add(&plan->disks));
-    plan->verify = was->verify && can_be_proven(plan);
+    plan->verify = was->verify && can_be_proven(plan, origin);
     if (was->verify && !plan->verify)
         plan->source_after = SOURCE_KEEP; /* of two disks, none of them proven, none is given up */
     warn(&undoing, was->verify, plan);

@@ -71,6 +71,18 @@ static void look_at_source_file(const struct disk *disk, struct disk_facts *fact
         facts->source_identity = text_dup(look.identity);
 }
 
+static void look_at_definition(struct virt *virt, const struct plan_facts *domain,
+                               const struct disk *disk, struct disk_facts *facts)
+{
+    AUTO_ERROR struct error unknown = {0};
+    const struct disk *defined =
+        domain->live && domain->inactive ? domain_disk(domain->inactive, disk->target) : NULL;
+    if (disk->source.path && defined && defined->source.type == SOURCE_VOLUME &&
+        virt_volume_path(virt, defined->source.volume_pool, defined->source.volume,
+                         &facts->defined_path, &unknown) < 0)
+        facts->defined_path = NULL;
+}
+
 /* Of a disk that no QEMU has open: libvirt knows no more of it than a file's name tells, and not
  * what lies below it. Reading it is what a move will do. */
 static void look_at_idle_disk(struct virt *virt, const struct disk *disk, struct disk_facts *facts)
@@ -291,6 +303,7 @@ static void look_at_disk(struct virt *virt, struct clusters *clusters, const str
 {
     struct disk_facts *found = disks_facts_add(&facts->disks);
     found->target = text_dup(disk->target);
+    look_at_definition(virt, facts, disk, found);
     bool rbd = disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd");
     look_at_size(virt, policy, facts, disk, found);
     const struct policy_tier *tier =
@@ -325,6 +338,7 @@ void survey_clear(struct plan_facts *facts)
         free(disk->source_identity);
         free(disk->migration_problem);
         ceph_image_clear(&disk->source_image);
+        free(disk->defined_path);
         free(disk->source_problem);
         free(disk->source_hint);
         free(disk->target_image);
@@ -388,6 +402,7 @@ int survey_guest(struct virt *virt, struct clusters *clusters, const char *uuid,
         const struct disk *disk = &domain->disks.items[i];
         struct disk_facts *found = disks_facts_add(&facts->disks);
         found->target = text_dup(disk->target);
+        look_at_definition(virt, facts, disk, found);
         if (disk->source.type == SOURCE_NETWORK && text_equal(disk->source.protocol, "rbd"))
             look_at_source_image(clusters, &none, disk, found);
         look_at_size(virt, &none, facts, disk, found);

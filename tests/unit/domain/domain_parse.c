@@ -88,6 +88,7 @@ static void reads_a_live_disk(void **state UNUSED)
     assert_int_equal(disk->backing_depth, 2);
     assert_true(disk->has_slices);
     assert_true(disk->has_iotune);
+    assert_string_equal(disk->iotune_xml, "<iotune><total_iops_sec>100</total_iops_sec></iotune>");
     assert_false(disk->readonly || disk->shareable || disk->transient || disk->encrypted ||
                  disk->removable);
     assert_true(disk->has_mirror);
@@ -179,6 +180,34 @@ static void finds_auth_in_either_place(void **state UNUSED)
         assert_string_equal(disk->source.secret_usage, "x y");
         assert_null(disk->source.secret_uuid);
         assert_null(disk->bus);
+    }
+}
+
+static void knows_iothreads(void **state UNUSED)
+{
+    static const char controllers[] =
+        "<controller type='scsi' index='0'><driver queues='2'/></controller>"
+        "<controller type='scsi' index='1'><driver iothread='1'/></controller>"
+        "<controller type='sata' index='2'/>";
+    static const struct {
+        const char *children;
+        bool has_iothread;
+    } cases[] = {
+        {"<driver name='qemu'/><target dev='a' bus='virtio'/>", false},
+        {"<driver iothread='1'/><target dev='a' bus='virtio'/>", true},
+        {"<driver><iothreads><iothread id='1'/></iothreads></driver><target dev='a'/>", true},
+        {"<target dev='a' bus='scsi'/><address type='drive' controller='0'/>", false},
+        {"<target dev='a' bus='scsi'/><address type='drive' controller='1'/>", true},
+        {"<target dev='a' bus='sata'/><address type='drive' controller='1'/>", false},
+        {"<target dev='a' bus='scsi'/><address type='drive' controller='2'/>", false},
+        {"<target dev='a' bus='scsi'/>", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_FREE char *devices = text_format("<disk>%s</disk>%s", cases[i].children, controllers);
+        AUTO_FREE char *xml = domain_with(devices);
+        CLEANUP(domain_freep) struct domain *domain = parse_accepted(xml);
+        if (domain->disks.items[0].has_iothread != cases[i].has_iothread)
+            fail_msg("%s", cases[i].children);
     }
 }
 
@@ -558,6 +587,7 @@ int main(void)
         cmocka_unit_test(reads_flags),
         cmocka_unit_test(reads_every_kind_of_source),
         cmocka_unit_test(finds_auth_in_either_place),
+        cmocka_unit_test(knows_iothreads),
         cmocka_unit_test(knows_limits_of_the_disk),
         cmocka_unit_test(finds_encryption_in_either_place),
         cmocka_unit_test(reads_a_mirror_that_is_not_ready),

@@ -3,6 +3,16 @@
 #define FILE_A FILE_DISK("vda", "/images/a.qcow2", "qcow2")
 #define RBD_B RBD_DISK("vda", "vms/b")
 #define RBD_C RBD_DISK("vda", "fast/c")
+#define LIMIT(text)                                                                                \
+    "      <iotune>\n        <total_iops_sec>" text "</total_iops_sec>\n      </iotune>\n"
+#define LIMITED(type, format, source, limit)                                                       \
+    "    <disk type='" type "' device='disk'>\n      <driver name='qemu' type='" format "'/>\n"    \
+    "      " source "\n      <target dev='vda' bus='virtio'/>\n" LIMIT(limit) "    </disk>\n"
+#define LIMITED_A(limit) LIMITED("file", "qcow2", "<source file='/images/a.qcow2'/>", limit)
+#define LIMITED_C(limit)                                                                           \
+    LIMITED("network", "raw",                                                                      \
+            "<source protocol='rbd' name='fast/c'><host name='10.1.0.1' port='3300'/></source>",   \
+            limit)
 
 static void give_row(struct desk *desk, const char *uuid, const char *old_disk,
                      const char *new_disk, bool retired)
@@ -95,6 +105,27 @@ static void test_one_move(void **state)
     assert_string_equal(disk->discard, "unmap");
     const char *behind = strstr(xml, "</disk>");
     assert_string_equal(strstr(answer, "</disk>"), behind);
+}
+
+/* By a move of the domain while its state was saved, to a tier whose limits are QEMU's. */
+static void test_limits_come_along(void **state)
+{
+    struct desk *desk = *state;
+    moved(desk, FILE_A, LIMITED_C("700"));
+    AUTO_FREE char *answer = restore(desk, FILE_A);
+    assert_contains(answer, "      <target dev='vda' bus='virtio'/>\n" LIMIT("700"));
+    CLEANUP(domain_freep) struct domain *domain = domain_of(answer);
+    assert_true(domain->disks.items[0].has_iotune);
+}
+
+static void test_limits_of_its_own_stay(void **state)
+{
+    struct desk *desk = *state;
+    moved(desk, FILE_A, LIMITED_C("700"));
+    AUTO_FREE char *answer = restore(desk, LIMITED_A("30"));
+    assert_contains(answer, "name='fast/c'");
+    assert_contains(answer, LIMIT("30"));
+    assert_null(strstr(answer, "700"));
 }
 
 static void test_two_moves(void **state)
@@ -193,6 +224,17 @@ static void test_a_successor_that_is_not_rbd_refuses(void **state)
     assert_passes(desk, FILE_A);
 }
 
+static void test_a_successor_that_is_a_container_refuses(void **state)
+{
+    struct desk *desk = *state;
+    moved(desk, RBD_B,
+          "<disk type='network' device='disk'><driver name='qemu' type='qcow2'/>"
+          "<source protocol='rbd' name='vms/box'><host name='10.1.0.1' port='3300'/></source>"
+          "<target dev='vda' bus='virtio'/></disk>");
+    give_policy(desk, "on_error: pass\n");
+    assert_refused(desk, RBD_B, "is on rbd:vms/box now, which is qcow2 within");
+}
+
 static void test_a_disk_that_cannot_be_rewritten_refuses(void **state)
 {
     struct desk *desk = *state;
@@ -261,6 +303,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_DESK(test_nothing_was_ever_moved),
         WITH_DESK(test_one_move),
+        WITH_DESK(test_limits_come_along),
+        WITH_DESK(test_limits_of_its_own_stay),
         WITH_DESK(test_two_moves),
         WITH_DESK(test_there_and_back),
         WITH_DESK(test_round_and_round),
@@ -273,6 +317,7 @@ int main(void)
         WITH_DESK(test_a_successor_that_was_retired_refuses),
         WITH_DESK(test_nobody_knows_but_it_is_still_there),
         WITH_DESK(test_a_successor_that_is_not_rbd_refuses),
+        WITH_DESK(test_a_successor_that_is_a_container_refuses),
         WITH_DESK(test_a_disk_that_cannot_be_rewritten_refuses),
         WITH_DESK(test_a_broken_journal),
         WITH_DESK(test_a_broken_row),

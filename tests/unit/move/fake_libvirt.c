@@ -404,7 +404,8 @@ static int mirror_start(struct fake_world *world, struct fake_disk *disk, const 
     FAKE_SET(disk->mirror.source, source);
     FAKE_SET(disk->mirror.type, wanted->type_name);
     FAKE_SET(disk->mirror.format, wanted->format);
-    if (world->images[image].size != world->images[disk->live].size)
+    bool is_whole = !disk_is_nested(wanted); /* else the image is but a container */
+    if (is_whole && world->images[image].size != world->images[disk->live].size)
         fake_job_over(world, disk, false); /* accepted, and failed a moment later */
     return 0;
 }

@@ -82,6 +82,28 @@ static void facts_of_a_running_domain(void **state UNUSED)
     assert_true(look.plan->disks.items[0].prepare_source);
 }
 
+/* As an undo leaves it: the guest was mirrored to the volume's path, and is defined by its name. */
+static void a_volume_by_its_path(void **state UNUSED)
+{
+    static const struct {
+        const char *volume, *actions;
+    } cases[] = {{"db-vdc.raw", "move move move"}, {"db-vdx.raw", "move move refuse"}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_STAGE struct stage stage;
+        AUTO_LOOK struct look look = {0};
+        stage_open(&stage, &three_disks);
+        char *at = strstr(stage.world->defined, "<disk type='file' device='disk'>\n"
+                                                "      <driver name='qemu' type='raw'/>");
+        AUTO_FREE char *volume = text_format(
+            "<disk type='volume' device='disk'>\n      <driver name='qemu' type='raw'/>\n"
+            "      <source pool='images' volume='%s'/>%s",
+            cases[i].volume, strstr(at, "\n      <target"));
+        memcpy(at, volume, strlen(volume) + 1);
+        look_at(&stage, &everything, &look);
+        assert_actions(&look, cases[i].actions);
+    }
+}
+
 /* What it finds out it does not change. */
 static void nothing_is_changed(void **state UNUSED)
 {
@@ -237,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_of_a_running_domain),
+        cmocka_unit_test(a_volume_by_its_path),
         cmocka_unit_test(nothing_is_changed),
         cmocka_unit_test(a_domain_that_is_gone),
         cmocka_unit_test(the_sum_must_fit),

@@ -109,6 +109,11 @@ static void target_ours(struct plan_facts *facts)
     facts->disks.items[0].target_owner = text_dup("0123-vda");
 }
 
+static void qemu_6_2_of_a_file(struct plan_facts *facts)
+{
+    facts->versions.hypervisor = 6002000;
+}
+
 static void qemu_6_2(struct plan_facts *facts)
 {
     source_is_rbd(facts);
@@ -132,6 +137,13 @@ static void libvirt_11_6(struct plan_facts *facts)
          "<driver name='qemu' type='qcow2'/>"                                                      \
          "<source protocol='nbd' name='a'><host name='127.0.0.1' port='10809'/></source>")
 #define FILE_SOURCE "<source file='/images/a'/>"
+#define GOLD "<source protocol='rbd' name='fast/x'><host name='10.1.0.2'/></source>"
+#define RBD_BASE "<source protocol='rbd' name='vms/base'><host name='10.0.0.1'/></source>"
+#define OVERLAY(type, source)                                                                      \
+    DISK("type='file' device='disk'",                                                              \
+         "<driver name='qemu' type='qcow2'/><source file='/images/a'/>"                            \
+         "<backingStore type='" type "'><format type='raw'/>" source                               \
+         "<backingStore/></backingStore>")
 #define LEAVE_OUT "leave it out with a rule"
 
 static const struct reason_case cases[] = {
@@ -149,6 +161,11 @@ static const struct reason_case cases[] = {
      .only = "vdb", .action = PLAN_LEAVE, .reason = "not asked for"},
     {"in its tier already", RBD_DISK("fast/x", "10.1.0.2"), .change = source_is_rbd,
      .action = PLAN_LEAVE, .reason = "it is in tier 'gold' already"},
+    {"shareable, in its tier already", DISK("type='network' device='disk'", GOLD "<shareable/>"),
+     .change = source_is_rbd, .action = PLAN_LEAVE, .reason = "it is in tier 'gold' already"},
+    {"read-only, in its tier already", DISK("type='network' device='disk'", GOLD "<readonly/>"),
+     .change = source_is_rbd, .only = "vda", .action = PLAN_LEAVE,
+     .reason = "it is in tier 'gold' already"},
     {"same name in another cluster", RBD_DISK("fast/x", "10.9.9.9"), .change = source_is_rbd,
      .action = PLAN_MOVE, .reason = "rule 'files'"},
     {"another pool of the same cluster", RBD_DISK("bulk/x", "10.1.0.2"), .change = source_is_rbd,
@@ -244,6 +261,15 @@ static const struct reason_case cases[] = {
 
     {"QEMU reads RBD wrongly", RBD_DISK("vms/a", "10.0.0.1"), .change = qemu_6_2,
      .action = PLAN_REFUSE, .reason = "QEMU 6.2 reads data as holes", .hint = "upgrade QEMU"},
+    {"QEMU reads RBD below a file wrongly", OVERLAY("network", RBD_BASE),
+     .change = qemu_6_2_of_a_file, .action = PLAN_REFUSE, .reason = "QEMU 6.2 reads data as holes",
+     .hint = "upgrade QEMU"},
+    {"the same QEMU, a file below a file", OVERLAY("file", "<source file='/images/base'/>"),
+     .change = qemu_6_2_of_a_file, .action = PLAN_MOVE, .reason = "rule 'files'"},
+    {"the same QEMU, RBD below another disk",
+     FILE_DISK("/images/a") "<disk type='network'><source protocol='rbd' name='vms/b'/>"
+                            "<target dev='vdb'/></disk>",
+     .change = qemu_6_2_of_a_file, .action = PLAN_MOVE, .reason = "rule 'files'"},
     {"QEMU loses writes",
      DISK("type='file' device='disk'",
           "<driver name='qemu' type='raw' discard='unmap'/>" FILE_SOURCE),

@@ -250,6 +250,36 @@ static void snapshots_stay_behind(void **state UNUSED)
     assert_true(warned(plan, "3 snapshot(s)"));
 }
 
+#define THREADED                                                                                   \
+    "<disk type='file'><driver name='qemu' iothread='1'/><source file='/images/a'/>"               \
+    "<target dev='vda' bus='virtio'/></disk>"
+
+static void iothreads(void **state UNUSED)
+{
+    static const struct {
+        const char *disks;
+        unsigned long qemu;
+        bool off, warned;
+    } guests[] = {
+        {.disks = THREADED, .qemu = 8002000, .warned = true},
+        {.disks = THREADED, .qemu = 8002001},
+        {.disks = THREADED, .qemu = 8002000, .off = true},
+        {.disks = FILE_DISK("/images/a"), .qemu = 8002000},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(guests); i++) {
+        AUTO_SCENE struct scene scene = {0};
+        scene_set(&scene, POLICY, guests[i].disks);
+        scene.facts.versions.hypervisor = guests[i].qemu;
+        if (guests[i].off) {
+            scene.facts.state.active = false;
+            domain_freep(&scene.facts.live);
+        }
+        AUTO_PLAN struct plan *plan = plan_of(&scene, &everything);
+        assert_int_equal(plan->disks.items[0].action, PLAN_MOVE);
+        assert_int_equal(warned(plan, "disk vda has an iothread"), guests[i].warned);
+    }
+}
+
 static void nothing_to_warn_of(void **state UNUSED)
 {
     AUTO_SCENE struct scene scene = {0};
@@ -270,6 +300,7 @@ int main(void)
         cmocka_unit_test(synchronous_mirrors),
         cmocka_unit_test(holes_as_data),
         cmocka_unit_test(snapshots_stay_behind),
+        cmocka_unit_test(iothreads),
         cmocka_unit_test(nothing_to_warn_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,9 @@ int files_fail(const char *path, const char *what, int number, struct error *err
                          "%s cannot be %s: %s", path, what, why);
     error_set(error, ERROR_DENIED, "%s may not be %s: %s", path, what, why);
     if (number == EROFS)
-        return error_hint(error, "where the agent's unit lets it write is up to ReadWritePaths= in a "
-                                 "drop-in ('systemctl edit virt-pivot-agent'); or run it as root");
+        return error_hint(error,
+                          "where the agent's unit lets it write is up to ReadWritePaths= in a "
+                          "drop-in ('systemctl edit virt-pivot-agent'); or run it as root");
     return error_hint(error,
                       "run it as a user who may (root), or give virt-pivot's user the right to "
                       "read the file, and to write in its folder if it is to be given up");

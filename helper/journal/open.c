@@ -21,8 +21,8 @@ int journal_give_to_owner(int fd, const char *directory)
     return fchown(fd, status.st_uid, status.st_gid);
 }
 
-/* A new folder's name must outlive a loss of power, or nothing in it would. Where we may write but not
- * read, that is left to the file system. */
+/* A new folder's name must outlive a loss of power, or nothing in it would. Where we may write but
+ * not read, that is left to the file system. */
 static int keep_name(const char *path, struct error *error)
 {
     AUTO_FREE char *parent = text_format("%s/..", path);

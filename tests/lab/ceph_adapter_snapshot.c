@@ -303,8 +303,8 @@ static void await_snapshots(struct lab *lab, const struct disks *disks)
     }
 }
 
-/* The caller has a guest to let go on, and a definition to give back: he gets his answer in time, and
- * nothing holds him up afterwards, whatever hangs. */
+/* The caller has a guest to let go on, and a definition to give back: he gets his answer in time,
+ * and nothing holds him up afterwards, whatever hangs. */
 static void three_of_a_cluster_that_hangs(void **state)
 {
     struct lab *lab = lab_of(state);

@@ -14,6 +14,7 @@ struct capture {
     struct ceph_open open;
     pthread_t thread;
     bool started, ended;
+    bool left_alone; /* nobody waits for it: it closes what it has by itself */
     int result;
 };
 
@@ -55,8 +56,11 @@ static void *make_one(void *opaque)
     capture->result = result;
     capture->ended = true;
     all->left--;
+    bool left_alone = capture->left_alone;
     pthread_cond_signal(&all->ended);
     pthread_mutex_unlock(&all->lock);
+    if (left_alone)
+        ceph_open_close(&capture->open);
     return NULL;
 }
 
@@ -127,6 +131,7 @@ int ceph_captures_make(struct ceph_captures *captures, unsigned milliseconds, st
 static void close_one(struct capture *capture)
 {
     if (capture->started && !capture->ended) {
+        capture->left_alone = true;
         pthread_detach(capture->thread);
         ceph_leave_stuck(capture->of->cluster);
         return;

@@ -7,13 +7,14 @@
 
 /* Shared with a thread that may never end. */
 struct asking {
-    rbd_image_t image;
+    struct ceph_open open;
     ceph_ask *ask;
     struct ceph_wish wish; /* its own text */
     pthread_mutex_t lock;
     pthread_cond_t ended;
     double heard; /* when there was news, by ceph_clock */
     bool done;
+    bool left_alone; /* nobody waits for it: it closes what it has by itself */
     int result;
 };
 
@@ -29,12 +30,15 @@ static int hear(uint64_t done UNUSED, uint64_t all UNUSED, void *opaque)
 static void *ask(void *opaque)
 {
     struct asking *asking = opaque;
-    int result = asking->ask(asking->image, &asking->wish, hear, asking);
+    int result = asking->ask(asking->open.image, &asking->wish, hear, asking);
     pthread_mutex_lock(&asking->lock);
     asking->result = result;
     asking->done = true;
+    bool left_alone = asking->left_alone;
     pthread_cond_signal(&asking->ended);
     pthread_mutex_unlock(&asking->lock);
+    if (left_alone)
+        ceph_open_close(&asking->open);
     return NULL;
 }
 
@@ -49,6 +53,7 @@ static bool await(struct asking *asking, double seconds)
         pthread_cond_timedwait(&asking->ended, &asking->lock, &until);
     }
     bool done = asking->done;
+    asking->left_alone = !done;
     pthread_mutex_unlock(&asking->lock);
     return done;
 }
@@ -58,8 +63,7 @@ int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_as
 {
     pthread_t thread;
     struct asking *asking = NEW(struct asking);
-    *asking =
-        (struct asking){.image = open->image, .ask = what, .wish = *wish, .heard = ceph_clock()};
+    *asking = (struct asking){.open = *open, .ask = what, .wish = *wish, .heard = ceph_clock()};
     char *snapshot = text_dup(wish->snapshot);
     asking->wish.snapshot = snapshot;
     pthread_mutex_init(&asking->lock, NULL);

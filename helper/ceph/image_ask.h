@@ -20,8 +20,8 @@ typedef int ceph_ask(rbd_image_t image, const struct ceph_wish *wish, librbd_pro
 /* Makes it in a thread, since librbd may wait for an answer that never comes (seen with 16.2: the
  * owner had just taken the lock, and had made the change). -ETIMEDOUT after so many seconds without
  * news, or if librbd says so: whether the change was made, the image itself must tell, by another
- * handle, for *open is empty then. The old one is lost if librbd still waits, and the cluster's
- * connection is left alone when it is to be closed. */
+ * handle, for *open is empty then. The old one, if librbd still waits, is closed by the thread, if
+ * that ever ends, and the cluster's connection is left alone when it is to be closed. */
 int ceph_ask_owner(struct ceph_cluster *cluster, struct ceph_open *open, ceph_ask *ask,
                    const struct ceph_wish *wish, double seconds) MUST_CHECK;
 

@@ -204,7 +204,7 @@ static uint64_t last_number(int output)
 static uint64_t copy_and_kill(const struct lab *lab, unsigned after_ms)
 {
     struct child copier =
-        lab_spawn("--copy", "--bandwidth", "33554432", "--existing", lab->mons, lab->keyring,
+        lab_spawn("--copy", "--bandwidth", "16777216", "--existing", lab->mons, lab->keyring,
                   lab->scratch, "source", lab->mons, lab->keyring, lab->scratch, "target", NULL);
     ceph_pause(after_ms);
     kill(copier.pid, SIGKILL);
@@ -240,7 +240,7 @@ static void killed_and_taken_up_again(void **state)
     for (unsigned i = 0; i < rounds; i++) {
         AUTO_ERROR struct error error = {0};
         lab_target(lab, "target", holds->blocks.size);
-        uint64_t durable = copy_and_kill(lab, 100 + i * 900 / rounds);
+        uint64_t durable = copy_and_kill(lab, 100 + i * 1800 / rounds);
         begun += durable > 0 && durable < holds->blocks.size;
         struct blocks *to = open_at_last(lab, "target");
         struct blocks_comparison found;

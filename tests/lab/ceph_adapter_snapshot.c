@@ -290,16 +290,19 @@ static void three_at_once(void **state)
     leave_disks(&disks);
 }
 
-/* What was asked for comes when the cluster is there again. */
+/* What was asked for comes when the cluster is there again, and is then let go. */
 static void await_snapshots(struct lab *lab, const struct disks *disks)
 {
     double deadline = ceph_clock() + 60;
     for (size_t i = 0; i < DISKS; ceph_pause(100)) {
+        CLEANUP(text_list_clear) struct text_list watchers = {0};
         AUTO_ERROR struct error error = {0};
+        const struct ceph_image_name *name = &disks->of[i].name;
         bool exists = false;
         assert_true(ceph_clock() < deadline);
-        if (ceph_snapshot_exists(lab->cluster, &disks->of[i].name, OURS, &exists, &error) == 0)
-            i += exists;
+        if (ceph_snapshot_exists(lab->cluster, name, OURS, &exists, &error) == 0 && exists &&
+            ceph_image_watchers(lab->limited, name, &watchers, &error) == 0)
+            i += watchers.count == 0;
     }
 }
 

@@ -28,10 +28,12 @@ static int refuse_what_must_be(const struct plan *plan, struct error *error)
 /* The agent moves them once the guest is here. That it cannot be told so is no reason to stop a
  * migration: nothing is lost but a move. */
 static void ask_for_later(const struct hook_settings *settings, const char *name,
-                          const struct plan *plan)
+                          const struct plan *plan, const char *tier)
 {
-    struct request request = {
-        .uuid = plan->uuid, .domain = plan->domain, .reason = (char *)"migrate"};
+    struct request request = {.uuid = plan->uuid,
+                              .domain = plan->domain,
+                              .reason = (char *)"migrate",
+                              .tier = (char *)tier};
     for (size_t i = 0; i < plan->disks.count; i++)
         if (plan->disks.items[i].later)
             text_list_append(&request.targets, plan->disks.items[i].target);
@@ -65,7 +67,7 @@ static int rewrite(const struct hook_settings *settings, const char *name,
     if (is_changed && (plan_rewrite(plan, domain, NULL, 0, &rewritten, error) < 0 ||
                        helper_prepare(settings, plan, domain, error) < 0))
         return -1;
-    ask_for_later(settings, name, plan);
+    ask_for_later(settings, name, plan, policy_labelled_tier(policy, domain));
     *xml = STEAL(rewritten);
     return 0;
 }

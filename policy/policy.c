@@ -72,6 +72,13 @@ const struct policy_tier *policy_tier(const struct policy *policy, const char *n
     return NULL;
 }
 
+const char *policy_labelled_tier(const struct policy *policy, const struct domain *domain)
+{
+    const struct policy_tier *tier =
+        domain->tier_label ? policy_tier(policy, domain->tier_label) : NULL;
+    return tier ? tier->name : NULL;
+}
+
 const char *policy_network(const struct policy *policy, const char *name)
 {
     for (size_t i = 0; i < policy->networks.count; i++)

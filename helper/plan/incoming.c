@@ -115,7 +115,7 @@ int plan_make_incoming(const struct domain *domain, const struct policy *policy,
 {
     if (!domain->uuid)
         return error_set(error, ERROR_INPUT, "domain '%s' has no UUID", domain->name);
-    static const struct plan_request whatever_the_policy_says;
+    const struct plan_request request = {.tier = policy_labelled_tier(policy, domain)};
     struct plan *plan = NEW(struct plan);
     plan->domain = text_dup(domain->name);
     plan->uuid = text_dup(domain->uuid);
@@ -127,9 +127,9 @@ int plan_make_incoming(const struct domain *domain, const struct policy *policy,
         const struct disk *disk = &domain->disks.items[i];
         const struct incoming_fact *fact = find_fact(facts, fact_count, disk->target);
         struct policy_decision decision =
-            plan_decide(policy, &whatever_the_policy_says, domain, disk, fact->capacity);
+            plan_decide(policy, &request, domain, disk, fact->capacity);
         const struct view view = {.policy = policy,
-                                  .request = &whatever_the_policy_says,
+                                  .request = &request,
                                   .domain = domain,
                                   .disk = disk,
                                   .tier = decision.tier};

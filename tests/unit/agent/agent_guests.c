@@ -178,6 +178,30 @@ static void a_tier_is_a_request(void **state)
     assert_int_equal(agent_stop(stage), 0);
 }
 
+/* Or its next start would take it back to where the rules want it. */
+static void a_start_goes_by_the_label(void **state)
+{
+    struct stage *stage = *state;
+    struct fake_domain *db = fake_define(stage->host, 1, "db1");
+    write_policy(stage, "triggers: {on_start: true}\n");
+    set_tier(stage, db, "gold");
+    agent_start(stage);
+    let_it_look(stage, db);
+    fake_start(stage->host, db);
+    expect_requests(stage, db, "done");
+    assert_query(stage->state, "SELECT reason, tier FROM requests", "start gold");
+    fake_stop(stage->host, db);
+    let_it_look(stage, db);
+    set_tier(stage, db, "unheard-of");
+    let_it_look(stage, db);
+    fake_start(stage->host, db);
+    expect_requests(stage, db, "done\ndone\ndone");
+    assert_query(stage->state,
+                 "SELECT ifnull(tier, 'by rules') FROM requests WHERE reason = 'start'",
+                 "gold by rules");
+    assert_int_equal(agent_stop(stage), 0);
+}
+
 static void a_tier_of_a_guest_that_is_off_waits(void **state)
 {
     struct stage *stage = *state;
@@ -381,6 +405,7 @@ int main(void)
         STAGED(starts_are_seen_once_there_is_a_policy),
         STAGED(an_arriving_guest_has_not_started),
         STAGED(a_tier_is_a_request),
+        STAGED(a_start_goes_by_the_label),
         STAGED(a_tier_of_a_guest_that_is_off_waits),
         STAGED(a_tier_is_shown_without_its_control_characters),
         STAGED(sizes_are_written_when_they_differ),

@@ -254,6 +254,31 @@ static void test_what_may_be_shared_is_moved_later(void **state)
     assert_string_equal(request->targets.items[0], "vdb");
 }
 
+#define LABEL(tier) "<p:pivot xmlns:p='urn:virt-pivot:1'><p:tier>" tier "</p:tier></p:pivot>"
+
+static void assert_tier_asked_for(struct desk *desk, const char *label, const char *tier)
+{
+    AUTO_FREE char *plain = guest("", NBD_DISK);
+    const char *place = strstr(plain, "<metadata>") + strlen("<metadata>");
+    AUTO_FREE char *xml = text_format("%.*s%s%s", (int)(place - plain), plain, label, place);
+    assert_passes(desk, xml);
+    CLEANUP(requests_clear) struct requests requests = {0};
+    assert_int_equal(take_queue(desk, &requests), 1);
+    assert_true(text_equal(requests.items[0].tier, tier));
+    OK(queue_done(desk->state, requests.items[0].file, why));
+}
+
+/* Or the rules of this host would take the disks back from where the label has them. */
+static void test_a_label_stays_above_the_rules(void **state)
+{
+    struct desk *desk = *state;
+    give_policy(desk, "");
+    give_helper(desk, SAYS_YES);
+    assert_tier_asked_for(desk, LABEL("gold"), "gold");
+    assert_tier_asked_for(desk, LABEL("unheard-of"), NULL);
+    assert_tier_asked_for(desk, LABEL(""), NULL);
+}
+
 static void assert_later(struct desk *desk, const char *xml)
 {
     assert_passes(desk, xml);
@@ -340,6 +365,7 @@ int main(void)
         WITH_DESK(test_other_networks_are_not),
         WITH_DESK(test_networks_and_disks),
         WITH_DESK(test_what_may_be_shared_is_moved_later),
+        WITH_DESK(test_a_label_stays_above_the_rules),
         WITH_DESK(test_what_is_not_said_to_be_local_is_moved_later),
         WITH_DESK(test_a_guest_that_is_off_is_moved_later),
         WITH_DESK(test_some_now_some_later),

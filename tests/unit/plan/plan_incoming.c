@@ -237,7 +237,7 @@ static void every_combination(void **state UNUSED)
 
 #define GUEST                                                                                      \
     "<domain type='kvm' id='3'><name>db-1</name><uuid>" UUID "</uuid>"                             \
-    "<metadata><p:pivot xmlns:p='urn:virt-pivot:1'><p:tier>silver</p:tier></p:pivot></metadata>"   \
+    "<metadata><p:pivot xmlns:p='urn:virt-pivot:1'><p:tier>labelled</p:tier></p:pivot></metadata>" \
     "<devices>\n"                                                                                  \
     "    <disk type='file' device='disk'>\n"                                                       \
     "      <driver name='qemu' type='qcow2' cache='writeback' io='native'/>\n"                     \
@@ -325,12 +325,26 @@ static void names_by_template(void **state UNUSED)
     CLEANUP(policy_freep)
     const struct policy *policy =
         policy_of(HEAD "  silver: {pool: new/bulk/tenant, image: '{uuid}.{target}'}\n"
-                       "rules:\n  - {name: label, match: {tier_label: silver}, tier: silver}\n");
+                       "rules:\n  - {name: label, match: {tier_label: labelled}, tier: silver}\n");
     AUTO_PLAN struct plan *plan = incoming_of(GUEST, policy, guest_facts, ARRAY_SIZE(guest_facts));
     const struct plan_disk *sda = &plan->disks.items[2];
     assert_string_equal(sda->destination.image, UUID ".sda");
     assert_string_equal(sda->destination.pool, "bulk");
     assert_string_equal(sda->destination.name_space, "tenant");
+}
+
+/* The guest is labelled with a tier of that name. */
+static void a_label_stands_above_the_rules(void **state UNUSED)
+{
+    static const char *const rules[] = {"rules:\n  - {match: {}, tier: gold}\n",
+                                        "rules:\n  - {match: {}, leave: true}\n", ""};
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        AUTO_FREE char *yaml = text_format(HEAD "  labelled: {pool: new/bulk}\n%s", rules[i]);
+        CLEANUP(policy_freep) const struct policy *policy = policy_of(yaml);
+        AUTO_PLAN struct plan *plan =
+            incoming_of(GUEST, policy, guest_facts, ARRAY_SIZE(guest_facts));
+        assert_string_equal(plan->disks.items[2].destination.pool, "bulk");
+    }
 }
 
 /* A name that cannot be an image's is said, and not tried. */
@@ -475,11 +489,17 @@ static void the_record(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_combination),   cmocka_unit_test(what_the_plan_says),
-        cmocka_unit_test(names_by_template),   cmocka_unit_test(a_name_too_long),
-        cmocka_unit_test(without_uuid),        cmocka_unit_test(without_facts),
-        cmocka_unit_test(networks_are_mapped), cmocka_unit_test(the_rewrite_has_networks),
-        cmocka_unit_test(twice_is_once),       cmocka_unit_test(another_document),
+        cmocka_unit_test(every_combination),
+        cmocka_unit_test(what_the_plan_says),
+        cmocka_unit_test(names_by_template),
+        cmocka_unit_test(a_label_stands_above_the_rules),
+        cmocka_unit_test(a_name_too_long),
+        cmocka_unit_test(without_uuid),
+        cmocka_unit_test(without_facts),
+        cmocka_unit_test(networks_are_mapped),
+        cmocka_unit_test(the_rewrite_has_networks),
+        cmocka_unit_test(twice_is_once),
+        cmocka_unit_test(another_document),
         cmocka_unit_test(the_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,8 +55,9 @@ def main(results, markdown):
     _, ended, tail = rest.partition(END)
     if not found or not ended:
         raise SystemExit(f"{markdown} has no markers: {BEGIN} … {END}")
+    made = table(read(results))  # before the file is opened: of a run that was ended there is none
     with open(markdown, "w", encoding="utf-8") as file:
-        file.write(f"{head}{BEGIN}\n\n{table(read(results))}\n\n{END}{tail}")
+        file.write(f"{head}{BEGIN}\n\n{made}\n\n{END}{tail}")
 
 
 if __name__ == "__main__":

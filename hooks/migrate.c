@@ -67,7 +67,7 @@ static int rewrite(const struct hook_settings *settings, const char *name,
     if (is_changed && (plan_rewrite(plan, domain, NULL, 0, &rewritten, error) < 0 ||
                        helper_prepare(settings, plan, domain, error) < 0))
         return -1;
-    ask_for_later(settings, name, plan, policy_labelled_tier(policy, domain));
+    ask_for_later(settings, name, plan, policy_labelled_tier(policy, domain->tier_label));
     *xml = STEAL(rewritten);
     return 0;
 }

@@ -72,10 +72,9 @@ const struct policy_tier *policy_tier(const struct policy *policy, const char *n
     return NULL;
 }
 
-const char *policy_labelled_tier(const struct policy *policy, const struct domain *domain)
+const char *policy_labelled_tier(const struct policy *policy, const char *label)
 {
-    const struct policy_tier *tier =
-        domain->tier_label ? policy_tier(policy, domain->tier_label) : NULL;
+    const struct policy_tier *tier = label ? policy_tier(policy, label) : NULL;
     return tier ? tier->name : NULL;
 }
 

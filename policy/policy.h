@@ -174,9 +174,9 @@ struct policy_decision policy_decide(const struct policy *policy,
 char *policy_explain(const struct policy *policy, const struct policy_subject *subject) MUST_CHECK;
 
 const struct policy_tier *policy_tier(const struct policy *policy, const char *name);
-/* The name of the tier that the domain's label asks for, whatever the rules say, where nobody moves
+/* The name of the tier that a domain's label asks for, whatever the rules say, where nobody moves
  * it by hand; NULL: there is no label, or no such tier. */
-const char *policy_labelled_tier(const struct policy *policy, const struct domain *domain);
+const char *policy_labelled_tier(const struct policy *policy, const char *label);
 /* The cluster that an rbd source is in: recognised by a monitor in common (any order, default ports
  * filled in), or by the same conf file; NULL when none is. */
 const struct policy_cluster *policy_cluster_of(const struct policy *policy,

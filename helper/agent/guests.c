@@ -111,8 +111,7 @@ static int read_sighting(struct agent *agent, struct guest *guest, struct error 
 /* A label stands above the rules whenever a guest is moved by itself, or its next start would take
  * it back. */
 static int ask_for_moves(struct agent *agent, const struct guest *guest,
-                         const struct domain *domain, const struct sighting *sight,
-                         struct error *error)
+                         const struct sighting *sight, struct error *error)
 {
     const struct policy *policy = agent->rulebook.policy;
     /* One that came by a migration did not start, and nobody has set its label here. */
@@ -120,7 +119,7 @@ static int ask_for_moves(struct agent *agent, const struct guest *guest,
     if (agent->newcomer || arrived)
         return 0;
     if (sight->run && policy->on_start && !text_equal(sight->run, guest->sighting.run) &&
-        request_add(agent, guest, "start", policy_labelled_tier(policy, domain), error) < 0)
+        request_add(agent, guest, "start", policy_labelled_tier(policy, sight->tier), error) < 0)
         return -1;
     if (sight->tier && !text_equal(sight->tier, guest->sighting.tier) &&
         request_add(agent, guest, "tier", sight->tier, error) < 0)
@@ -139,7 +138,7 @@ static int compare(struct agent *agent, struct guest *guest, const struct domain
     if (guest->seen && text_equal(sight.run, guest->sighting.run) &&
         text_equal(sight.tier, guest->sighting.tier))
         return 0;
-    if (ask_for_moves(agent, guest, domain, &sight, error) < 0 ||
+    if (ask_for_moves(agent, guest, &sight, error) < 0 ||
         journal_see(agent->journal, guest->uuid, &sight, error) < 0)
         return -1;
     sighting_clear(&guest->sighting);

@@ -115,7 +115,7 @@ int plan_make_incoming(const struct domain *domain, const struct policy *policy,
 {
     if (!domain->uuid)
         return error_set(error, ERROR_INPUT, "domain '%s' has no UUID", domain->name);
-    const struct plan_request request = {.tier = policy_labelled_tier(policy, domain)};
+    const struct plan_request request = {.tier = policy_labelled_tier(policy, domain->tier_label)};
     struct plan *plan = NEW(struct plan);
     plan->domain = text_dup(domain->name);
     plan->uuid = text_dup(domain->uuid);
